@@ -1,0 +1,161 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is a complete configuration. Make one with [Load], [Parse] or
+// [Default]; the zero value of a field is a value like any other ("" turns a
+// listener off), not "use the default".
+type Config struct {
+	Device  string  `yaml:"device"`   // name of this device; the MQTT client id unless broker.client_id is set
+	DataDir string  `yaml:"data_dir"` // directory of the queue and of what was learned
+	Link    string  `yaml:"link"`     // LinkModem or LinkSystem
+	Modem   Modem   `yaml:"modem"`    // used with LinkModem
+	Broker  Broker  `yaml:"broker"`   // where readings go
+	Queue   Queue   `yaml:"queue"`    // how they are kept until then
+	Limits  Limits  `yaml:"limits"`   // what is accepted from sources
+	Sources Sources `yaml:"sources"`  // where readings come from
+	Web     Web     `yaml:"web"`      // status page and metrics
+	Control Control `yaml:"control"`  // how commands reach the running agent
+	Log     Log     `yaml:"log"`
+}
+
+// Links that a configuration can name.
+const (
+	LinkModem  = "modem"  // the module's own TCP stack, by AT commands
+	LinkSystem = "system" // the machine's own network
+)
+
+// SimPort as Modem.Port stands for the built-in simulated module.
+const SimPort = "sim"
+
+// Modem describes the module and the SIM in it.
+type Modem struct {
+	Port         string `yaml:"port"` // serial device, or SimPort
+	Baud         int    `yaml:"baud"`
+	APN          string `yaml:"apn"`
+	User         string `yaml:"user"`
+	Password     Secret `yaml:"password,omitempty"`
+	PasswordFile string `yaml:"password_file"`
+	PIN          Secret `yaml:"pin,omitempty"`
+	PINFile      string `yaml:"pin_file"`
+}
+
+// Broker describes the MQTT broker and the account there.
+type Broker struct {
+	URL          Addresses `yaml:"url"`       // in order of preference
+	ClientID     string    `yaml:"client_id"` // "": the device's name
+	Username     string    `yaml:"username"`
+	Password     Secret    `yaml:"password,omitempty"`
+	PasswordFile string    `yaml:"password_file"`
+	CAFile       string    `yaml:"ca_file"` // PEM; "": the system's roots
+	QoS          int       `yaml:"qos"`     // of messages whose source names none
+	Keepalive    Duration  `yaml:"keepalive"`
+}
+
+// Queue bounds what is kept on disk.
+type Queue struct {
+	MaxBytes   Size     `yaml:"max_bytes"`
+	MaxAge     Duration `yaml:"max_age"`
+	Full       string   `yaml:"full"`        // FullDropOldest or FullRefuse
+	CommitWait Duration `yaml:"commit_wait"` // how long a reading waits for others to share its write
+}
+
+// What to do with a reading for which the queue has no room.
+const (
+	FullDropOldest = "drop_oldest"
+	FullRefuse     = "refuse"
+)
+
+// Limits bounds what a source may hand over.
+type Limits struct {
+	MaxPayload Size `yaml:"max_payload"`
+}
+
+// Sources lists where readings come from.
+type Sources struct {
+	MQTT MQTTSource `yaml:"mqtt"`
+	HTTP HTTPSource `yaml:"http"`
+}
+
+// MQTTSource is the local MQTT listener.
+type MQTTSource struct {
+	Listen     string `yaml:"listen"`      // "": off
+	UsersFile  string `yaml:"users_file"`  // "": no login, loopback only
+	MaxClients int    `yaml:"max_clients"` // connections at a time
+}
+
+// HTTPSource is the local HTTP listener.
+type HTTPSource struct {
+	Listen    string `yaml:"listen"` // "": off
+	Token     Secret `yaml:"token,omitempty"`
+	TokenFile string `yaml:"token_file"` // "" and no token: no login, loopback only
+}
+
+// Web is the status page.
+type Web struct {
+	Listen    string `yaml:"listen"` // "": off
+	Token     Secret `yaml:"token,omitempty"`
+	TokenFile string `yaml:"token_file"` // "" and no token: no login, loopback only
+}
+
+// Control is the unix socket by which commands reach the running agent.
+type Control struct {
+	Socket string `yaml:"socket"` // "": control.sock in DataDir
+}
+
+// Log says what is logged and how it looks.
+type Log struct {
+	Level  string `yaml:"level"`  // trace, debug, info, warn or error
+	Format string `yaml:"format"` // auto, console or json
+}
+
+// Default returns the configuration of an empty file. It is not yet a valid
+// one: the device, the APN and the broker have no default.
+func Default() *Config {
+	return &Config{
+		DataDir: "/var/lib/fieldpost",
+		Link:    LinkModem,
+		Modem:   Modem{Port: "/dev/modem", Baud: 115200},
+		// 270 s is the longest silence that the strictest NATs of cellular
+		// networks were seen to forgive.
+		Broker: Broker{QoS: 1, Keepalive: Duration(270 * time.Second)},
+		Queue: Queue{
+			MaxBytes: 64 * MiB,
+			MaxAge:   Duration(30 * 24 * time.Hour),
+			Full:     FullDropOldest,
+			// Shorter than a person or a sensor notices, long enough that a
+			// burst of readings costs the flash one write.
+			CommitWait: Duration(20 * time.Millisecond),
+		},
+		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
+		Limits: Limits{MaxPayload: 64 * KiB},
+		Sources: Sources{
+			MQTT: MQTTSource{Listen: "127.0.0.1:1884", MaxClients: 32},
+			HTTP: HTTPSource{Listen: "127.0.0.1:8081"},
+		},
+		Web: Web{Listen: "127.0.0.1:8080"},
+		Log: Log{Level: "info", Format: "auto"},
+	}
+}
+
+// MQTTClientID returns the client id to use at the broker.
+func (c *Config) MQTTClientID() string {
+	if c.Broker.ClientID != "" {
+		return c.Broker.ClientID
+	}
+	return c.Device
+}
+
+// QueueFile returns the path of the queue.
+func (c *Config) QueueFile() string { return filepath.Join(c.DataDir, "queue.db") }
+
+// ControlSocket returns the path of the control socket.
+func (c *Config) ControlSocket() string {
+	if c.Control.Socket != "" {
+		return c.Control.Socket
+	}
+	return filepath.Join(c.DataDir, "control.sock")
+}

@@ -1,0 +1,249 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds and where they come from.
+const (
+	maxDevice = 64  // fits every broker's client id and a line of the status page
+	maxSocket = 107 // sun_path of unix(7), less its final NUL
+	maxAPN    = 100 // 3GPP TS 23.003, 9.1
+	maxLogin  = 64  // two of them and an APN fit an AT command line of 256 characters
+
+	// Module and networks forget a connection after 10 silent minutes; below
+	// half a minute a data plan goes into pings.
+	minKeepalive = 30 * time.Second
+	maxKeepalive = 10 * time.Minute
+
+	minQueue = MiB       // holds at least one message of the largest payload
+	maxQueue = 256 * GiB // beyond any board's disk
+	// On 32-bit machines the queue's file is mapped into half of the address space.
+	maxQueue32 = GiB
+
+	maxPayloadLimit = 512 * KiB // minutes of GPRS time
+	maxCommitWait   = time.Second
+)
+
+// bauds are the rates that the module's AT+IPR takes and a serial port has.
+var bauds = []int{4800, 9600, 19200, 38400, 57600, 115200}
+
+// Validate reports everything that is wrong with c as an [*Error] without
+// places, for a configuration that was made by code.
+func (c *Config) Validate() error {
+	if p := c.problems(); len(p) > 0 {
+		return &Error{p}
+	}
+	return nil
+}
+
+// normalize brings values that can be written in two ways to one.
+func (c *Config) normalize() {
+	for _, listen := range []*string{&c.Sources.MQTT.Listen, &c.Sources.HTTP.Listen, &c.Web.Listen} {
+		if *listen == "off" {
+			*listen = ""
+		}
+	}
+}
+
+// A checker gathers problems.
+type checker []Problem
+
+func (k *checker) fail(key, hint, format string, args ...any) {
+	*k = append(*k, Problem{Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (k *checker) oneOf(key, value string, allowed ...string) {
+	if slices.Contains(allowed, value) {
+		return
+	}
+	hint := ""
+	if near := nearest(value, allowed); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	k.fail(key, hint, "%q is not one of %s", value, strings.Join(allowed, ", "))
+}
+
+// between checks a number, a Size or a Duration.
+func between[T cmp.Ordered](k *checker, key string, value, least, most T) {
+	if value < least || value > most {
+		k.fail(key, "", "%v is out of range: it must be from %v to %v", value, least, most)
+	}
+}
+
+func (c *Config) problems() []Problem {
+	var k checker
+	c.checkTop(&k)
+	c.checkModem(&k)
+	c.checkBroker(&k)
+	c.checkQueue(&k)
+	c.checkListeners(&k)
+	for _, s := range secretsOf(c) {
+		if *s.value != "" && *s.file != "" {
+			k.fail(s.key+"_file", "remove one of the two", "%s is set too", s.key)
+		}
+		if p := checkSecret(s.key, *s.value); p != nil {
+			k = append(k, *p)
+		}
+	}
+	return k
+}
+
+func (c *Config) checkTop(k *checker) {
+	switch {
+	case c.Device == "":
+		k.fail("device", "give each device a name of its own, such as \"device: pump-07\"", "is missing")
+	case len(c.Device) > maxDevice:
+		k.fail("device", "", "is %d characters long: at most %d are allowed", len(c.Device), maxDevice)
+	default:
+		for _, r := range c.Device {
+			if !isAlnum(r) && !strings.ContainsRune("-_.:", r) {
+				k.fail("device", "", "contains %q: use letters, digits, '-', '_', '.' and ':', since it becomes part of topics", r)
+				break
+			}
+		}
+	}
+	if c.DataDir == "" {
+		k.fail("data_dir", "", "is empty: name the directory for the queue, such as /var/lib/fieldpost")
+	}
+	if socket := c.ControlSocket(); len(socket) > maxSocket {
+		k.fail("control.socket", "set control.socket to a shorter path, such as /run/fieldpost/control.sock",
+			"%s has %d characters: the system allows a socket's path %d", socket, len(socket), maxSocket)
+	}
+	k.oneOf("link", c.Link, LinkModem, LinkSystem)
+	k.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	k.oneOf("log.format", c.Log.Format, "auto", "console", "json")
+}
+
+func (c *Config) checkModem(k *checker) {
+	m := c.Modem
+	if c.Link == LinkModem {
+		if m.Port == "" {
+			k.fail("modem.port", "", "is missing: name the serial port, such as /dev/ttyUSB0, or \"sim\" for the simulated module")
+		}
+		if m.APN == "" && m.Port != SimPort {
+			k.fail("modem.apn", "the operator of the SIM tells it, often \"internet\"", "is missing: without it the network gives no address")
+		}
+	}
+	if !slices.Contains(bauds, m.Baud) {
+		k.fail("modem.baud", "", "%d is not a rate of the module: use one of %s", m.Baud, strings.Trim(fmt.Sprint(bauds), "[]"))
+	}
+	if p := checkAT(m.APN, maxAPN); p != "" {
+		k.fail("modem.apn", "", "%s", p)
+	} else if i := strings.IndexFunc(m.APN, func(r rune) bool { return !isAlnum(r) && !strings.ContainsRune("-._", r) }); i >= 0 {
+		k.fail("modem.apn", "", "contains %q: an APN is made of letters, digits, '-' and '.'", m.APN[i])
+	}
+	if p := checkAT(m.User, maxLogin); p != "" {
+		k.fail("modem.user", "", "%s", p)
+	}
+	if m.User == "" && m.PasswordFile+m.Password.Reveal() != "" {
+		k.fail(givenBy("modem.password", m.PasswordFile), "", "is useless without modem.user")
+	}
+}
+
+// givenBy returns the key that a secret was set with.
+func givenBy(key, file string) string {
+	if file != "" {
+		return key + "_file"
+	}
+	return key
+}
+
+// checkAT says why text can't stand between the quotes of an AT command, or
+// returns "". The character itself is described and not quoted, since the text
+// may be a secret.
+func checkAT(text string, most int) string {
+	for i, r := range text {
+		at := utf8.RuneCountInString(text[:i]) + 1
+		switch {
+		case r == '"':
+			return fmt.Sprintf("contains a quote (character %d), which would end the value inside an AT command", at)
+		case r < ' ' || r == 0x7f:
+			return fmt.Sprintf("contains a control character (character %d), which would end the AT command", at)
+		case r > unicode.MaxASCII:
+			return fmt.Sprintf("contains a character that is not ASCII (character %d), which the module can't take", at)
+		}
+	}
+	if len(text) > most {
+		return fmt.Sprintf("is %d characters long: at most %d fit an AT command", len(text), most)
+	}
+	return ""
+}
+
+// checkSecret checks a secret by where it is going to be used, without telling
+// any of it.
+func checkSecret(key string, secret Secret) *Problem {
+	text := secret.Reveal()
+	fail := func(message string) *Problem { return &Problem{Key: key, Message: message} }
+	switch {
+	case text == "":
+		return nil
+	case key == "modem.password":
+		if p := checkAT(text, maxLogin); p != "" {
+			return fail(p)
+		}
+	case key == "modem.pin":
+		// 3GPP TS 31.101, 9.5: a PIN has four to eight digits.
+		if len(text) < 4 || len(text) > 8 || strings.Trim(text, "0123456789") != "" {
+			return fail("is not a PIN: it must be four to eight digits and nothing else")
+		}
+	case strings.HasSuffix(key, ".token"):
+		if len(text) < minToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return fail("a token has at least " + strconv.Itoa(minToken) + " printable ASCII characters and no spaces; make one with: openssl rand -hex 16")
+		}
+	case len(text) > maxSecret:
+		return fail("is longer than MQTT allows")
+	}
+	return nil
+}
+
+// minToken is the length at which guessing over a local network is hopeless
+// even for a token typed by hand.
+const minToken = 16
+
+func (c *Config) checkBroker(k *checker) {
+	b := c.Broker
+	if len(b.URL) == 0 {
+		k.fail("broker.url", "", "is missing: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
+	}
+	for _, text := range b.URL {
+		if _, err := parseEndpoint(text); err != nil {
+			k.fail("broker.url", "", "%v", err)
+		}
+	}
+	for _, f := range []struct{ key, text string }{{"broker.client_id", b.ClientID}, {"broker.username", b.Username}} {
+		if !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unicode.IsControl) || len(f.text) > maxSecret {
+			k.fail(f.key, "", "must be readable text without control characters")
+		}
+	}
+	if b.Username == "" && b.PasswordFile+b.Password.Reveal() != "" {
+		k.fail(givenBy("broker.password", b.PasswordFile), "", "needs broker.username: MQTT takes a password only beside a user name")
+	}
+	between(k, "broker.qos", b.QoS, 0, 2)
+	if v := time.Duration(b.Keepalive); v < minKeepalive || v >= maxKeepalive {
+		k.fail("broker.keepalive", "", "%v is out of range: it must be at least %v and below %v, after which a silent connection is forgotten by the network",
+			b.Keepalive, Duration(minKeepalive), Duration(maxKeepalive))
+	}
+}
+
+func (c *Config) checkQueue(k *checker) {
+	q := c.Queue
+	most := maxQueue
+	if strconv.IntSize == 32 {
+		most = maxQueue32
+	}
+	between(k, "queue.max_bytes", q.MaxBytes, minQueue, most)
+	if q.MaxAge < Duration(time.Minute) {
+		k.fail("queue.max_age", "", "%v is too short: below 1m readings would expire while the module connects", q.MaxAge)
+	}
+	k.oneOf("queue.full", q.Full, FullDropOldest, FullRefuse)
+	between(k, "queue.commit_wait", q.CommitWait, 0, Duration(maxCommitWait))
+	between(k, "limits.max_payload", c.Limits.MaxPayload, 1, maxPayloadLimit)
+}
