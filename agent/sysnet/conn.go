@@ -3,6 +3,7 @@ package sysnet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,9 +18,9 @@ const (
 	lastPause = 100 * time.Millisecond
 )
 
-// ErrNoCount says that this platform's kernel doesn't tell how many bytes are unacknowledged: only the broker's answers
-// can prove delivery here.
-var ErrNoCount = errors.New("sysnet: this platform has no count of unacknowledged bytes")
+// ErrNoCount says that the kernel doesn't tell how many bytes are unacknowledged, so that only the broker's answers can
+// prove delivery here. It wraps errors.ErrUnsupported.
+var ErrNoCount = fmt.Errorf("sysnet: no count of unacknowledged bytes on this system: %w", errors.ErrUnsupported)
 
 var errFailed = errors.New("the connection has failed, bytes not acknowledged before may be lost")
 
@@ -64,7 +65,7 @@ func (c *Conn) Acked() uint64 {
 
 // WaitAcked blocks until the first offset bytes are acknowledged, which is noticed at most 100 ms late. It returns
 // an error when ctx ends first (ctx's own), the connection is closed (net.ErrClosed) or has failed, or when the
-// platform has no count (ErrNoCount).
+// system has no count (ErrNoCount).
 func (c *Conn) WaitAcked(ctx context.Context, offset uint64) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		acked, err := c.count()

@@ -9,7 +9,7 @@
 // The proof is TCP's own: it says that the other end of this TCP connection has the bytes. A proxy on the way, or a
 // broker that dies before it reads, acknowledges too; that is why QoS 1 and 2 also wait for the broker's answer.
 //
-// The count exists on Linux. Elsewhere Dial works, Acked stays 0 and WaitAcked returns ErrNoCount at once.
+// The count exists on Linux. Elsewhere dialling works, Acked stays 0 and WaitAcked returns ErrNoCount at once.
 //
 // It doesn't retry, doesn't speak TLS and keeps nothing alive: TCP keepalives are off because each one is paid for and
 // MQTT's pings do the work.

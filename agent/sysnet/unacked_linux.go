@@ -12,12 +12,14 @@ import (
 const stateClosed = 7
 
 // unackedBytes returns the bytes that the kernel holds for the peer: not yet sent, and sent but not acknowledged. It fails
-// with errFailed when the connection doesn't stand any more.
+// with errFailed when the connection doesn't stand any more, and with ErrNoCount when a sandbox keeps the kernel's answer.
 func unackedBytes(raw syscall.RawConn) (uint64, error) {
 	var n uint32
 	var asked error
 	err := raw.Control(func(fd uintptr) {
-		if n, asked = unix.IoctlGetUint32(int(fd), unix.SIOCOUTQ); asked != nil {
+		var err error
+		if n, err = unix.IoctlGetUint32(int(fd), unix.SIOCOUTQ); err != nil {
+			asked = fmt.Errorf("%w (SIOCOUTQ: %w)", ErrNoCount, err)
 			return
 		}
 		// The state is read after the count: if the connection stands now, it stood then. A reset may empty the send
@@ -26,7 +28,7 @@ func unackedBytes(raw syscall.RawConn) (uint64, error) {
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		switch {
 		case err != nil:
-			asked = err
+			asked = fmt.Errorf("%w (TCP_INFO: %w)", ErrNoCount, err)
 		case info.State == stateClosed:
 			asked = errFailed
 		}
