@@ -1,0 +1,454 @@
+package mqttconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// entry is one message on its way. Everything but receipt is guarded by the ledger's mutex.
+type entry struct {
+	seq     uint64
+	qos     byte
+	id      uint16
+	bytes   int
+	resumed bool // of an earlier connection
+	release bool // resumed after PUBREC: only PUBREL may be sent
+
+	end      uint64 // where its last byte is, below TLS; valid with written
+	written  bool
+	acked    bool // the far end's TCP has the bytes
+	received bool // PUBREC seen
+	answered bool // PUBACK or PUBCOMP seen
+	resolved bool // the receipt has ended
+	inWindow bool
+
+	limit   *time.Timer   // AnswerTimeout, then AckedWait
+	begun   chan struct{} // closed when the guard has the packet
+	receipt *Receipt
+}
+
+// ledger joins messages, packet ids, byte offsets and answers. It alone ends receipts.
+type ledger struct {
+	release       Release
+	answerTimeout time.Duration
+	ackedWait     time.Duration
+	maxMessages   int
+	maxBytes      int
+	fail          func(error) // ends the session; called without mu
+
+	mu      sync.Mutex
+	byID    map[uint16]*entry
+	pending *entry   // handed to Paho, not seen by the guard yet
+	flying  []*entry // written, waiting for the acknowledged count, by end
+	all     map[*entry]struct{}
+	window  int // messages in the window
+	bytes   int
+	ended   error // set once: why nothing more is accepted
+	noCount bool  // the connection cannot tell what was acknowledged
+	stats   Stats
+
+	room    chan struct{} // capacity 1: the window has shrunk
+	changed chan struct{} // capacity 1: flying has grown
+}
+
+func newLedger(cfg Config, fail func(error)) *ledger {
+	return &ledger{
+		release:       cfg.Release,
+		answerTimeout: cfg.AnswerTimeout,
+		ackedWait:     cfg.AckedWait,
+		maxMessages:   cfg.WindowMessages,
+		maxBytes:      cfg.WindowBytes,
+		fail:          fail,
+		byID:          make(map[uint16]*entry),
+		all:           make(map[*entry]struct{}),
+		room:          make(chan struct{}, 1),
+		changed:       make(chan struct{}, 1),
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// resume enters a flight of an earlier connection; it takes its place in the window whatever the limit.
+func (l *ledger) resume(r Resume) *entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := &entry{
+		seq: r.Seq, id: r.PacketID, qos: r.Message.QoS, bytes: r.Message.size(), resumed: true,
+		release: r.releases(), receipt: newReceipt(r.Seq),
+	}
+	if e.release {
+		e.qos, e.received, e.bytes = 2, true, 0
+	}
+	l.byID[e.id] = e
+	l.enter(e)
+	return e
+}
+
+// forget drops the flights of earlier connections: the broker has not kept the session.
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, e := range l.byID {
+		delete(l.byID, id)
+		delete(l.all, e)
+		l.leaveWindow(e)
+	}
+}
+
+// enter is called with mu held.
+func (l *ledger) enter(e *entry) {
+	e.inWindow = true
+	l.window++
+	l.bytes += e.bytes
+	l.all[e] = struct{}{}
+}
+
+// admit waits for room in the window and makes m the pending message. One caller at a time.
+func (l *ledger) admit(ctx context.Context, m Message) (*entry, error) {
+	for {
+		e, err := l.tryAdmit(m)
+		if e != nil || err != nil {
+			return e, err
+		}
+		select {
+		case <-l.room:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (l *ledger) tryAdmit(m Message) (*entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return nil, l.ended
+	}
+	if m.QoS == 0 && l.noCount {
+		return nil, &Error{Op: "publish", Cause: CauseConfig,
+			Err: errors.New("this connection cannot tell which bytes were acknowledged, so QoS 0 can never be proven: use QoS 1")}
+	}
+	full := l.window >= l.maxMessages || l.bytes+m.size() > l.maxBytes
+	if full && l.window > 0 {
+		return nil, nil
+	}
+	e := &entry{seq: m.Seq, qos: m.QoS, bytes: m.size(), begun: make(chan struct{}), receipt: newReceipt(m.Seq)}
+	l.pending = e
+	l.enter(e)
+	return e, nil
+}
+
+// withdraw takes back a pending message that Paho did not accept. It returns false if it is on its way all the same.
+func (l *ledger) withdraw(e *entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending != e {
+		return false
+	}
+	l.pending = nil
+	l.leaveWindow(e)
+	delete(l.all, e)
+	return true
+}
+
+// began finds the message of a PUBLISH packet that Paho has just handed over: a resumed one by its id, or the pending one.
+func (l *ledger) began(id uint16, qos byte, size int) (*entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.byID[id]; e != nil && qos > 0 {
+		if !e.resumed || e.written {
+			return nil, fmt.Errorf("packet id %d is given out twice", id)
+		}
+		l.stats.Repeated++
+		l.stats.RepeatBytes += uint64(size)
+		return e, nil
+	}
+	e := l.pending
+	if e == nil || e.qos != qos {
+		return nil, fmt.Errorf("a message under packet id %d that nobody has published", id)
+	}
+	l.pending = nil
+	e.id = id
+	if qos > 0 {
+		l.byID[id] = e
+	}
+	l.stats.Published++
+	l.stats.PublishBytes += uint64(size)
+	close(e.begun)
+	return e, nil
+}
+
+// find returns the message under a packet id, or nil.
+func (l *ledger) find(id uint16) *entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byID[id]
+}
+
+// others is the number of messages in the window beside the n that are about to be written.
+func (l *ledger) others(n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.window - n
+}
+
+// wrote notes that the bytes of the entries end at the offset.
+func (l *ledger) wrote(entries []*entry, end uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return
+	}
+	for _, e := range entries {
+		e.end, e.written = end, true
+		if l.noCount {
+			l.giveUpCount(e)
+			continue
+		}
+		if e.qos == 0 || l.release != ReleaseBroker {
+			l.flying = append(l.flying, e)
+		}
+		if !e.resolved && !e.answered {
+			e.limit = time.AfterFunc(l.answerTimeout, func() { l.unanswered(e) })
+		}
+	}
+	signal(l.changed)
+}
+
+func (l *ledger) unanswered(e *entry) {
+	l.mu.Lock()
+	over := e.resolved || e.answered
+	l.mu.Unlock()
+	if over {
+		return
+	}
+	what := "the broker's answer to"
+	if e.qos == 0 {
+		what = "the acknowledgement of"
+	}
+	l.fail(&Error{Op: "session", Cause: CauseUnanswered,
+		Err: fmt.Errorf("%s message %d did not come within %v", what, e.seq, l.answerTimeout)})
+}
+
+// answer notes PUBACK, PUBREC or PUBCOMP. It returns false for one that fits no message on its way, which then must not
+// reach Paho: it would free a packet id that is in use.
+func (l *ledger) answer(kind byte, id uint16) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.byID[id]
+	if !fits(e, kind) {
+		l.stats.Strays++
+		return false
+	}
+	if kind == typePubrec {
+		e.received = true
+		return true
+	}
+	e.answered = true
+	delete(l.byID, id)
+	l.leaveWindow(e)
+	if l.settle(e) || e.resolved {
+		return true
+	}
+	// Only the acknowledged count is missing now.
+	if e.limit != nil {
+		e.limit.Stop()
+	}
+	e.limit = time.AfterFunc(l.ackedWait, func() { l.contradict(e) })
+	return true
+}
+
+// stray counts an answer that fits nothing.
+func (l *ledger) stray() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Strays++
+}
+
+// fits says whether an answer is one that the message under its id waits for.
+func fits(e *entry, kind byte) bool {
+	switch {
+	case e == nil:
+		return false
+	case kind == typePuback:
+		return e.qos == 1
+	case kind == typePubrec:
+		return e.qos == 2 && !e.release
+	case kind == typePubcomp:
+		return e.qos == 2 && e.received
+	}
+	return false
+}
+
+// contradict releases a message that the broker has answered although its bytes were never counted as acknowledged.
+func (l *ledger) contradict(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.resolved {
+		return
+	}
+	l.stats.Contradictions++
+	l.resolve(e, nil)
+}
+
+// settle ends the receipt if the proof is complete. Called with mu held.
+func (l *ledger) settle(e *entry) bool {
+	if e.resolved || !l.proven(e) {
+		return false
+	}
+	l.resolve(e, nil)
+	return true
+}
+
+// proven is the release policy. Called with mu held.
+func (l *ledger) proven(e *entry) bool {
+	switch {
+	case e.qos == 0:
+		return e.acked
+	case l.release == ReleaseBroker:
+		return e.answered
+	case l.release == ReleaseAcked && e.qos == 1:
+		return e.acked
+	default:
+		return e.acked && e.answered
+	}
+}
+
+// resolve is called with mu held.
+func (l *ledger) resolve(e *entry, err error) {
+	e.resolved = true
+	if e.limit != nil {
+		e.limit.Stop()
+	}
+	l.leaveWindow(e)
+	delete(l.all, e)
+	if err == nil {
+		l.stats.Proven++
+	} else {
+		l.stats.Failed++
+	}
+	e.receipt.resolve(err)
+}
+
+// leaveWindow is called with mu held.
+func (l *ledger) leaveWindow(e *entry) {
+	if !e.inWindow {
+		return
+	}
+	e.inWindow = false
+	l.window--
+	l.bytes -= e.bytes
+	signal(l.room)
+}
+
+// prove follows the acknowledged count until the context ends.
+func (l *ledger) prove(ctx context.Context, waitAcked func(context.Context, uint64) error) {
+	for {
+		offset, ok := l.oldest()
+		if !ok {
+			select {
+			case <-l.changed:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		switch err := waitAcked(ctx, offset); {
+		case err == nil:
+			l.ackedTo(offset)
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errors.ErrUnsupported):
+			l.withoutCount()
+			return
+		default:
+			l.fail(fail("session", fmt.Errorf("waiting for acknowledged bytes: %w", err)))
+			return
+		}
+	}
+}
+
+func (l *ledger) oldest() (offset uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.flying) == 0 {
+		return 0, false
+	}
+	return l.flying[0].end, true
+}
+
+func (l *ledger) ackedTo(offset uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.flying) > 0 && l.flying[0].end <= offset {
+		e := l.flying[0]
+		l.flying[0] = nil
+		l.flying = l.flying[1:]
+		e.acked = true
+		l.settle(e)
+	}
+}
+
+// withoutCount is for a platform that cannot count acknowledged bytes: the broker's answer has to do.
+func (l *ledger) withoutCount() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noCount = true
+	for _, e := range l.flying {
+		l.giveUpCount(e)
+	}
+	l.flying = nil
+}
+
+// giveUpCount is called with mu held.
+func (l *ledger) giveUpCount(e *entry) {
+	if e.qos > 0 {
+		e.acked = true
+		l.settle(e)
+		return
+	}
+	if !e.resolved {
+		l.resolve(e, &Error{Op: "publish", Cause: CauseConfig,
+			Err: errors.New("this connection cannot tell which bytes were acknowledged, so QoS 0 can never be proven: use QoS 1")})
+	}
+}
+
+// end fails every receipt that is not proven. What the broker has answered is proven: it cannot answer bytes that it
+// never got, and the acknowledged count of a connection that is gone cannot be asked any more.
+func (l *ledger) end(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended != nil {
+		return
+	}
+	l.ended = err
+	lost := &Error{Op: "publish", Cause: CauseOf(err), Err: fmt.Errorf("connection ended before the proof: %w", bare(err))}
+	for e := range l.all {
+		switch {
+		case e.resolved:
+		case e.answered:
+			l.stats.Contradictions++
+			l.resolve(e, nil)
+		default:
+			l.resolve(e, lost)
+		}
+	}
+	l.flying = nil
+	signal(l.room)
+}
+
+func (l *ledger) snapshot() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	s.InFlight, s.InFlightBytes = l.window, l.bytes
+	return s
+}

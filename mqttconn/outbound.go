@@ -1,0 +1,258 @@
+package mqttconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// gatherBytes is how much is put into one write: with the 22 bytes of a TLS record it still fits one TCP segment of
+	// 1360 bytes (MTU 1400 on GPRS), so that small messages share headers, records and the module's send commands.
+	gatherBytes = 1300
+	// gatherWait is how long a write waits for more messages while others are on their way. The air needs longer for 60
+	// bytes. A lone message never waits.
+	gatherWait = 20 * time.Millisecond
+)
+
+// packet is one packet on its way out.
+type packet struct {
+	bytes  []byte
+	kind   byte
+	flight *Flight // to be saved before the packet leaves
+	entry  *entry  // the message of a PUBLISH, or of the PUBREL that stands for a resumed one
+}
+
+// urgent packets don't wait to be gathered with others.
+func (p packet) urgent() bool { return p.kind != typePublish }
+
+// Write takes one packet from Paho. It never blocks.
+func (g *guard) Write(p []byte) (int, error) {
+	f, err := splitFrame(p)
+	if err != nil {
+		return 0, g.writeFailed(err)
+	}
+	out := packet{kind: f.kind(), bytes: slices.Clone(p)}
+	switch out.kind {
+	case typePublish:
+		err = g.publishing(f, &out)
+	case typePubrel:
+		err = g.releasing(f, &out)
+	case typeSubscribe:
+		err = g.subscribing(f)
+	}
+	if err != nil {
+		return 0, g.writeFailed(err)
+	}
+	if !g.enqueue(out) {
+		return 0, errEnded
+	}
+	return len(p), nil
+}
+
+func (g *guard) writeFailed(err error) error {
+	g.fail(&Error{Op: "session", Cause: CauseProtocol, Err: fmt.Errorf("the MQTT client wrote %w", err)})
+	return errEnded
+}
+
+// publishing joins a PUBLISH with its message. For a message that the broker has already received, PUBREL takes the place
+// of the PUBLISH: Paho sends the latter so that the id is taken in its table until PUBCOMP.
+func (g *guard) publishing(f frame, out *packet) error {
+	e, err := g.ledger.began(f.publishID(), f.qos(), len(f.bytes))
+	if err != nil {
+		return err
+	}
+	out.entry = e
+	switch {
+	case e.release:
+		out.kind, out.bytes = typePubrel, pubrel(e.id)
+	case e.qos > 0 && !e.resumed:
+		out.flight = &Flight{Seq: e.seq, PacketID: e.id}
+	}
+	return nil
+}
+
+// releasing makes sure that the PUBREC is on record before the PUBREL leaves.
+func (g *guard) releasing(f frame, out *packet) error {
+	e := g.ledger.find(f.id())
+	if e == nil {
+		return fmt.Errorf("a PUBREL for packet id %d, which is free", f.id())
+	}
+	out.flight = &Flight{Seq: e.seq, PacketID: e.id, Received: true}
+	return nil
+}
+
+func (g *guard) subscribing(f frame) error {
+	if len(f.body) < 2 {
+		return errors.New("a SUBSCRIBE without packet id")
+	}
+	topics := 0
+	for rest := f.body[2:]; len(rest) >= 3; topics++ {
+		n := 3 + int(rest[0])<<8 + int(rest[1]) // length, filter, QoS (section 3.8.3)
+		if n > len(rest) {
+			return errors.New("a SUBSCRIBE with a cut filter")
+		}
+		rest = rest[n:]
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.topics[f.id()] = topics
+	return nil
+}
+
+// enqueue appends a packet; a ping goes first, so that it never waits behind a backlog.
+func (g *guard) enqueue(p packet) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended || g.leaving {
+		return false
+	}
+	switch p.kind {
+	case typePingreq:
+		g.queue = slices.Insert(g.queue, 0, p)
+		g.pingSince = time.Now()
+		g.stats.Pings++
+		g.stats.PingBytes += uint64(len(p.bytes))
+	case typeDisconnect:
+		g.leaving = true
+		g.queue = append(g.queue, p)
+	default:
+		g.queue = append(g.queue, p)
+	}
+	signal(g.wake)
+	return true
+}
+
+// send writes what is queued until the session ends or DISCONNECT has been written.
+func (g *guard) send(ctx context.Context) {
+	for {
+		batch, ok := g.gather(ctx)
+		if !ok {
+			return
+		}
+		if err := g.record(ctx, batch); err != nil {
+			g.fail(&Error{Op: "session", Cause: CauseJournal, Err: fmt.Errorf("packet ids could not be recorded: %w", err)})
+			return
+		}
+		if err := g.transmit(batch); err != nil {
+			g.fail(fail("session", fmt.Errorf("writing to %s: %w", g.lower.RemoteAddr(), err)))
+			return
+		}
+		if batch[len(batch)-1].kind == typeDisconnect {
+			close(g.flushed)
+			return
+		}
+	}
+}
+
+// gather waits for packets and takes as many as fit one write.
+func (g *guard) gather(ctx context.Context) (batch []packet, ok bool) {
+	n, whole := g.ready()
+	for n == 0 {
+		select {
+		case <-g.wake:
+		case <-ctx.Done():
+			return nil, false
+		}
+		n, whole = g.ready()
+	}
+	if !whole && g.ledger.others(n) > 0 {
+		timer := time.NewTimer(gatherWait)
+		defer timer.Stop()
+		for waiting := true; waiting && !whole; {
+			select {
+			case <-g.wake:
+				_, whole = g.ready()
+			case <-timer.C:
+				waiting = false
+			case <-ctx.Done():
+				return nil, false
+			}
+		}
+	}
+	return g.take()
+}
+
+// ready is how many queued packets fit one write, at least one if there is any, and whether waiting for more is pointless.
+func (g *guard) ready() (n int, whole bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fit()
+}
+
+// fit is called with mu held.
+func (g *guard) fit() (n int, whole bool) {
+	size := 0
+	for _, p := range g.queue {
+		size += len(p.bytes)
+		if n > 0 && size > gatherBytes {
+			return n, true
+		}
+		n++
+		whole = whole || p.urgent()
+	}
+	return n, whole || size >= gatherBytes
+}
+
+func (g *guard) take() (batch []packet, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n, _ := g.fit()
+	batch = slices.Clone(g.queue[:n])
+	g.queue = slices.Delete(g.queue, 0, n)
+	return batch, n > 0 // none: the session ended meanwhile
+}
+
+// record saves the flights of a batch. The last of QoS 2 is saved durably, and with it all others: one commit a batch.
+func (g *guard) record(ctx context.Context, batch []packet) error {
+	if g.journal == nil {
+		return nil
+	}
+	var last *Flight
+	for _, p := range batch {
+		switch {
+		case p.flight == nil:
+			continue
+		case p.entry != nil && p.entry.qos < 2: // qos never changes
+			if err := g.journal.Save(ctx, *p.flight, false); err != nil {
+				return err
+			}
+			continue
+		case last != nil:
+			if err := g.journal.Save(ctx, *last, false); err != nil {
+				return err
+			}
+		}
+		last = p.flight
+	}
+	if last == nil {
+		return nil
+	}
+	return g.journal.Save(ctx, *last, true)
+}
+
+// transmit writes a batch in one piece and tells the ledger where it ended. A write that is stuck ends the session, which
+// closes the connection and thereby the write.
+func (g *guard) transmit(batch []packet) error {
+	var out []byte
+	var entries []*entry
+	for _, p := range batch {
+		out = append(out, p.bytes...)
+		if p.entry != nil {
+			entries = append(entries, p.entry)
+		}
+	}
+	watchdog := time.AfterFunc(g.writeTimeout, func() {
+		g.fail(&Error{Op: "session", Cause: CauseTimeout,
+			Err: fmt.Errorf("a write to %s was stuck for %v", g.lower.RemoteAddr(), g.writeTimeout)})
+	})
+	_, err := g.conn.Write(out)
+	watchdog.Stop()
+	if err != nil {
+		return err
+	}
+	g.ledger.wrote(entries, g.lower.Written())
+	return nil
+}
