@@ -1,0 +1,88 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Put stores all of the messages or none, and returns when they are on disk; first is the sequence of the first one, and
+// the others follow it. The messages and their payloads are not changed, and not kept after Put returns.
+//
+// It fails with ErrInvalid or a TooLargeError if a message can never be stored; with ErrFull, ErrDiskFull or ErrReadOnly
+// if it can't be now; with ErrClosed, or an error that wraps ErrFailed, if it never will be by this Queue. If ctx ends
+// while Put waits for its turn, its error is returned and nothing is stored; from then on Put waits for the disk.
+func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err error) {
+	if len(msgs) == 0 {
+		return 0, nil
+	}
+	var size int64
+	for i := range msgs {
+		if err := msgs[i].validate(q.cfg.MaxMessage); err != nil {
+			if len(msgs) > 1 {
+				err = fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
+			}
+			return 0, err
+		}
+		size += int64(len(msgs[i].Topic)) + int64(len(msgs[i].Payload)) + recordOverhead
+	}
+	if size > q.cfg.MaxBytes/2 {
+		return 0, &TooLargeError{Size: int(size), Max: int(q.cfg.MaxBytes / 2)}
+	}
+	res := q.send(ctx, &request{msgs: msgs})
+	return res.first, res.err
+}
+
+// recordOverhead is the usual cost of a record beside its topic and payload.
+const recordOverhead = 40
+
+// isRefusal tells an error that concerns one Put from one that concerns the whole commit.
+func isRefusal(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err, ErrDiskFull) }
+
+// Release removes messages that have arrived. It doesn't wait: the removal is durable with the next commit, or within
+// Config.ReleaseWait (Sync waits for it), and Readers no longer hand the messages out. Sequences that are not in the queue
+// are ignored. Release of a message also forgets its flight.
+func (q *Queue) Release(seqs ...uint64) error { return q.remove("", seqs) }
+
+// Drop removes messages that can't be delivered, counts them under the reason and reports them in a loss receipt.
+// It is otherwise like Release.
+func (q *Queue) Drop(reason Reason, seqs ...uint64) error {
+	if reason == "" || len(reason) > 32 {
+		return fmt.Errorf("queue: %q is no reason for a loss; use one word", reason)
+	}
+	return q.remove(reason, seqs)
+}
+
+func (q *Queue) remove(reason Reason, seqs []uint64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	err := q.err
+	if err == nil {
+		for _, seq := range seqs {
+			if _, ok := q.removing[seq]; !ok && seq <= q.seq {
+				q.removing[seq] = struct{}{}
+				q.removals = append(q.removals, removal{seq, reason})
+				q.forgetLocked(seq)
+			}
+		}
+	}
+	q.mu.Unlock()
+	if err == nil {
+		q.nudge()
+	}
+	return err
+}
+
+// forgetLocked drops what was noted about a message. It is called with mu held.
+func (q *Queue) forgetLocked(seq uint64) {
+	if _, ok := q.flights[seq]; ok {
+		delete(q.flights, seq)
+		q.flightDirty[seq] = struct{}{}
+	}
+	if _, ok := q.attempts[seq]; ok {
+		delete(q.attempts, seq)
+		q.triesDirty[seq] = struct{}{}
+	}
+}

@@ -1,0 +1,322 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Queue is an open queue. All methods may be called concurrently.
+type Queue struct {
+	cfg      Config // set once in Open
+	lock     *fileLock
+	recovery *Recovery // set once in Open
+
+	store    atomic.Pointer[store] // compaction replaces it
+	requests chan *request         // producers to the commit goroutine
+	kick     chan struct{}         // there is something to be done without a request
+	closing  chan struct{}         // closed by Close
+	stopped  chan struct{}         // closed when the commit goroutine has ended
+	done     chan struct{}         // closed on failure and on Close
+	closeOne sync.Once
+
+	// Commit goroutine only.
+	used, fileSize, reserved int64 // bytes in use, of the file, held ready on the disk
+	origins                  originTable
+	arena                    []byte    // records of the commit under way
+	writeErrors              int       // in a row
+	removeBy, lossBy         time.Time // when what waits is due; zero if nothing does
+	lastCheck                time.Time
+	notBefore                time.Time // after a failed commit
+	panicked                 bool      // bbolt has, and holds its locks
+
+	mu          sync.Mutex // guards what follows; never held across I/O or a channel operation
+	err         error      // why done is closed; nil while it is not
+	clock       clock
+	lanes       [laneSlots]laneState
+	seq         uint64 // the last one given
+	originList  originList
+	refs        map[[16]byte]clockRef // replaced, never changed
+	losses      lossTable             // replaced, never changed
+	removals    []removal             // waiting for a commit
+	removing    map[uint64]struct{}   // those, and those of the commit under way
+	flights     map[uint64]Flight
+	flightDirty map[uint64]struct{} // differ from the disk
+	attempts    map[uint64]uint32
+	triesDirty  map[uint64]struct{}
+	cuts        uint64        // rises when messages vanish that a Reader may hold
+	wake        chan struct{} // closed and replaced when there may be something new for Readers; nil if none waits
+	accepted    uint64
+	released    uint64
+	compactions uint64
+	commits     uint64
+}
+
+// laneState is what is known of a lane without reading it.
+type laneState struct {
+	Count int    `json:"n"`
+	Bytes int64  `json:"bytes"`
+	Head  uint64 `json:"head"` // lowest sequence stored, if Count > 0
+	Tail  uint64 `json:"tail"` // highest sequence ever stored
+}
+
+// removal is a message that is to go.
+type removal struct {
+	seq    uint64
+	reason Reason // "" for a release
+}
+
+// Open opens the queue, and makes it if there is none. After an unclean stop the file is verified first, and if it is
+// damaged, what can be read is saved into a new one; Recovery tells. A queue that another process holds gives a
+// LockedError within two seconds; one of a newer version a FormatError.
+func Open(cfg Config) (*Queue, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	clk, err := machineClock(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareDir(cfg.Path); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{
+		cfg: cfg, lock: lock, clock: clk,
+		requests: make(chan *request, 256), kick: make(chan struct{}, 1),
+		closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
+	}
+	if err := q.start(); err != nil {
+		if s := q.store.Load(); s != nil {
+			s.db.Close()
+		}
+		lock.release()
+		return nil, err
+	}
+	go q.run() // Close waits for it
+	return q, nil
+}
+
+// start brings a whole file under q and loads what is kept in memory.
+func (q *Queue) start() error {
+	clean := q.lock.clean
+	q.lock.starts++
+	if err := q.lock.write(stateOpening); err != nil {
+		return err
+	}
+	s, err := q.openOrRecover(clean)
+	if err != nil {
+		return err
+	}
+	q.store.Store(s)
+	if err := q.load(); err != nil {
+		return err
+	}
+	q.lock.starts = 0
+	return q.lock.write(stateRunning)
+}
+
+// load reads the small tables and the state of the lanes.
+func (q *Queue) load() error {
+	s := q.store.Load()
+	size, err := s.identify()
+	if err != nil {
+		return err
+	}
+	q.fileSize = size
+	return q.view(func(tx *bbolt.Tx) error {
+		q.used = tx.Size()
+		if err := q.origins.load(tx.Bucket(bucketOrigins)); err != nil {
+			return err
+		}
+		q.originList = q.origins.list
+		q.loadTables(tx)
+		lanes, ok := cleanSummary(tx)
+		if !ok {
+			if lanes, err = scanLanes(tx); err != nil {
+				return err
+			}
+		}
+		q.lanes = lanes
+		for _, l := range lanes {
+			q.seq = max(q.seq, l.Tail)
+		}
+		return nil
+	})
+}
+
+func (q *Queue) loadTables(tx *bbolt.Tx) {
+	q.refs = make(map[[16]byte]clockRef)
+	tx.Bucket(bucketClocks).ForEach(func(k, v []byte) error {
+		if r, ok := parseClockRef(v); ok && len(k) == 16 {
+			q.refs[[16]byte(k)] = r
+		}
+		return nil
+	})
+	if r, ok := q.refs[q.clock.boot]; ok {
+		q.clock.trust, q.clock.known = TrustKnown, r
+	}
+	q.flights, q.attempts = loadFlights(tx), loadAttempts(tx)
+	q.losses = loadLosses(tx.Bucket(bucketLosses))
+}
+
+// Close flushes what waits, marks the file as cleanly stopped, and gives the lock up. Puts that wait fail with ErrClosed.
+// It returns nil also after a failure of the storage that Err reports already.
+func (q *Queue) Close() error {
+	q.closeOne.Do(func() { close(q.closing) })
+	<-q.stopped
+	return nil
+}
+
+// Done is closed when the queue takes nothing any more: after Close, or because the storage failed. In the latter case
+// Err says why, nothing further is acknowledged, and the process should end and start anew, so that the file is verified.
+func (q *Queue) Done() <-chan struct{} { return q.done }
+
+// Err returns nil while the queue works, ErrClosed after Close, and an error that wraps ErrFailed if the storage failed.
+func (q *Queue) Err() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
+
+// Epoch is the random number of this file: the first part of the ID of each message that was put into it.
+func (q *Queue) Epoch() [8]byte { return q.store.Load().epoch }
+
+// end closes done, the first time.
+func (q *Queue) end(err error) {
+	q.mu.Lock()
+	first := q.err == nil
+	if first {
+		q.err = err
+	}
+	q.mu.Unlock()
+	if first {
+		close(q.done)
+	}
+}
+
+// fail ends the work of the queue: its storage can't be relied on.
+func (q *Queue) fail(err error) {
+	if !errors.Is(err, ErrFailed) {
+		err = fmt.Errorf("%w: %w; nothing was acknowledged since, start again to have %s verified", ErrFailed, err, q.cfg.Path)
+	}
+	q.end(err)
+}
+
+// finish is what the commit goroutine does last.
+func (q *Queue) finish(clean bool) {
+	s := q.store.Load()
+	if !q.panicked { // else Close would wait for bbolt's locks for ever; the process ends anyway
+		if s.db.Close() != nil {
+			clean = false
+		}
+	}
+	if clean {
+		// Without the mark the next start verifies the file, which is no harm.
+		q.lock.write(stateClean)
+	}
+	q.lock.release()
+}
+
+// request is what a caller wants to be in the next commit.
+type request struct {
+	msgs  []Message
+	job   func(*txn) error // or this; it fails only if the commit has to fail
+	state atomic.Int32     // pending, taken, given up
+	reply chan result      // holds one
+	first uint64           // commit goroutine only
+	err   error            // commit goroutine only
+}
+
+type result struct {
+	first uint64
+	err   error
+}
+
+const (
+	requestPending int32 = iota
+	requestTaken
+	requestGivenUp
+)
+
+// send hands r to the commit goroutine and waits for the answer. Once a commit has taken it, ctx doesn't matter any
+// more: the answer comes when the disk has spoken.
+func (q *Queue) send(ctx context.Context, r *request) result {
+	r.reply = make(chan result, 1)
+	select {
+	case <-q.done:
+		return result{err: q.Err()}
+	case <-ctx.Done():
+		return result{err: ctx.Err()}
+	case q.requests <- r:
+	}
+	select {
+	case res := <-r.reply:
+		return res
+	case <-q.stopped:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(requestPending, requestGivenUp) {
+			return result{err: ctx.Err()}
+		}
+		select {
+		case res := <-r.reply:
+			return res
+		case <-q.stopped:
+		}
+	}
+	select {
+	case res := <-r.reply:
+		return res
+	default: // it came too late for the last commit
+		return result{err: q.Err()}
+	}
+}
+
+// do runs job in the next commit and returns when that is on disk.
+func (q *Queue) do(ctx context.Context, job func(*txn) error) error {
+	return q.send(ctx, &request{job: job}).err
+}
+
+// Sync returns when all that was released and noted before is on disk.
+func (q *Queue) Sync(ctx context.Context) error {
+	return q.do(ctx, func(*txn) error { return nil })
+}
+
+// nudge makes the commit goroutine look.
+func (q *Queue) nudge() {
+	select {
+	case q.kick <- struct{}{}:
+	default:
+	}
+}
+
+// waiter returns a channel that is closed at the next change that may concern a Reader.
+func (q *Queue) waiter() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wake == nil {
+		q.wake = make(chan struct{})
+	}
+	return q.wake
+}
+
+// removed returns the messages that are to go but may still be on disk; nil if there are none.
+func (q *Queue) removed() map[uint64]struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.removing) == 0 {
+		return nil
+	}
+	return maps.Clone(q.removing)
+}

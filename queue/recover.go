@@ -1,0 +1,119 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Recovery tells what Open had to do about a damaged file.
+type Recovery struct {
+	Damage   error  // what was found
+	SetAside string // where the damaged file is now
+	Saved    int    // messages that are in the new file
+	Lost     int    // messages that were seen but fail their checksum; of pages that can't be read nothing is known
+}
+
+// Recovery returns what Open had to do about a damaged file; nil if it was whole. Old and new sequences are the same, and
+// so are the IDs of the messages that were saved; Epoch has changed.
+func (q *Queue) Recovery() *Recovery { return q.recovery }
+
+// prepareDir makes the folder if need be, and reports what keeps the queue from living there.
+func prepareDir(path string) error {
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+		if err := syncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if mode := info.Mode(); mode.Perm()&0o002 != 0 && mode&os.ModeSticky == 0 {
+		return fmt.Errorf("queue: everybody may change %s, and so replace the queue; run: chmod o-w %s", dir, dir)
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("queue: user %d may not write to %s (%w); run: chown %d %s", os.Getuid(), dir, err, os.Getuid(), dir)
+	}
+	for _, name := range []string{path, path + ".lock"} {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("queue: others may read or write %s (mode %v); run: chmod 600 %s", name, info.Mode().Perm(), name)
+		}
+	}
+	return nil
+}
+
+// openOrRecover opens the file, makes it if there is none, and sets it aside if it is damaged.
+func (q *Queue) openOrRecover(clean bool) (*store, error) {
+	path := q.cfg.Path
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := createStore(path, q.cfg, nil); err != nil {
+			return nil, err
+		}
+		return openStore(path, q.cfg)
+	} else if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	os.Remove(path + ".new") // left by a crash while a file was being made
+	err := q.examine(clean)
+	if err == nil {
+		var s *store
+		if s, err = openStore(path, q.cfg); err == nil {
+			return s, nil
+		}
+	}
+	if !errors.Is(err, ErrDamaged) {
+		return nil, err
+	}
+	return q.salvage(err)
+}
+
+// examine looks for damage: closely after an unclean stop, else as far as bbolt could stumble over when it opens the file.
+func (q *Queue) examine(clean bool) error {
+	p, err := openPages(q.cfg.Path)
+	if p != nil {
+		p.close()
+	}
+	if err != nil || clean {
+		return err
+	}
+	if q.lock.starts > maxStarts {
+		return fmt.Errorf("%w: %s: %d starts in a row have ended while it was opened", ErrDamaged, q.cfg.Path, q.lock.starts-1)
+	}
+	err = q.verify()
+	var format *FormatError
+	if err == nil || errors.As(err, &format) || errors.Is(err, ErrDamaged) {
+		return err
+	}
+	// Whatever ended a child process, it was about this file; but if it just can't be read for a reason that passes,
+	// it must not be set aside.
+	if cerr := CheckFile(q.cfg.Path); cerr != nil && !errors.Is(cerr, ErrDamaged) {
+		return cerr
+	}
+	return fmt.Errorf("%w: %s: the check failed: %w", ErrDamaged, q.cfg.Path, err)
+}
+
+// defaultVerifyTime suits an SD card that reads a MiB a second.
+func defaultVerifyTime(path string) time.Duration {
+	limit := time.Minute
+	if info, err := os.Stat(path); err == nil {
+		limit += time.Duration(info.Size()>>20) * time.Second
+	}
+	return limit
+}

@@ -1,0 +1,52 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// growStep is by how much the file grows at once: a growth costs a flush of the file system's journal, and 128 KiB are
+// some 800 readings.
+const growStep = 128 << 10
+
+// reserveBlocks makes the disk hold blocks for the first size bytes of f, beyond its end, so that writing there can't fail
+// for want of room. File systems that can't are left alone: there a full disk may delay releases until it has room.
+func reserveBlocks(f *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+		switch {
+		case err == nil, errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+			return nil
+		case !errors.Is(err, unix.EINTR):
+			return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+// makeReady prepares the file for a commit that needs new bytes at its end, and keeps Config.Reserve ready behind them.
+// If the disk has no room, the error wraps ENOSPC, and nothing has changed.
+func (q *Queue) makeReady(need int64) error {
+	s := q.store.Load()
+	if end := q.used + need + q.cfg.Reserve; end > q.reserved {
+		end += growStep
+		if err := reserveBlocks(s.file, end); err != nil {
+			return err
+		}
+		q.reserved = end
+	}
+	// bbolt would grow the file too, but hide which error it met.
+	if q.used+need > q.fileSize {
+		size := q.used + need + growStep
+		if err := s.file.Truncate(size); err != nil {
+			return err
+		}
+		if err := s.file.Sync(); err != nil {
+			return fmt.Errorf("flush: %w", errors.Unwrap(err))
+		}
+		q.fileSize = size
+	}
+	return nil
+}

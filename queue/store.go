@@ -1,0 +1,253 @@
+package queue
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+)
+
+// fileFormat is the version of the file's layout: buckets and keys. Older ones are read, newer ones refused.
+const fileFormat = 1
+
+// The buckets beside those of the lanes.
+var (
+	bucketMeta     = []byte("meta")     // keyFormat, keyEpoch, keyClean
+	bucketOrigins  = []byte("origins")  // uvarint → origin
+	bucketClocks   = []byte("clocks")   // boot id → clockRef
+	bucketFlights  = []byte("flights")  // key → packet id (2 bytes), received (1 byte)
+	bucketAttempts = []byte("attempts") // key → uvarint
+	bucketLosses   = []byte("losses")   // reason/lane → loss as JSON
+
+	keyFormat = []byte("format")
+	keyEpoch  = []byte("epoch")
+	keyClean  = []byte("clean") // there only if the queue was closed: what a scan would find
+)
+
+func laneBucket(l Lane) []byte { return []byte(l.String()) }
+
+// store is an open file.
+type store struct {
+	db    *bbolt.DB
+	file  *os.File // bbolt's own handle; it closes it
+	epoch [8]byte
+	dev   uint64
+	ino   uint64
+}
+
+// openStore opens a file that exists and passed checkQuick. What bbolt panics about is returned as ErrDamaged.
+func openStore(path string, cfg Config) (s *store, err error) {
+	defer catch(&err)
+	s = &store{}
+	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: lockWait,
+		// The list of free pages grows with what was drained and would be written with each commit: 655 KB after a
+		// million messages. Without it, Open has to read every page after an unclean stop; MaxBytes bounds that.
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		// A map that never has to move: readers don't hold up the writer, nor the other way round.
+		InitialMmapSize: mapSize(cfg.MaxBytes, path),
+		NoStatistics:    true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+			s.file = f
+			return f, err
+		},
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, &LockedError{Path: path}
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w: %s: %v", ErrDamaged, path, err)
+	case err != nil:
+		return nil, fmt.Errorf("queue: open %s: %w", path, err)
+	}
+	s.db.AllocSize = growStep
+	if err := s.readMeta(path); err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *store) readMeta(path string) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return fmt.Errorf("%w: %s is no queue", ErrDamaged, path)
+		}
+		format, n := binary.Uvarint(meta.Get(keyFormat))
+		if n <= 0 || format == 0 {
+			return fmt.Errorf("%w: %s has no format", ErrDamaged, path)
+		}
+		if format > fileFormat {
+			return &FormatError{Path: path, Got: format, Want: fileFormat}
+		}
+		if copy(s.epoch[:], meta.Get(keyEpoch)) != len(s.epoch) {
+			return fmt.Errorf("%w: %s has no epoch", ErrDamaged, path)
+		}
+		for _, name := range bucketNames() {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: %s has no bucket %s", ErrDamaged, path, name)
+			}
+		}
+		return nil
+	})
+}
+
+func bucketNames() [][]byte {
+	names := [][]byte{bucketMeta, bucketOrigins, bucketClocks, bucketFlights, bucketAttempts, bucketLosses}
+	for _, l := range Lanes() {
+		names = append(names, laneBucket(l))
+	}
+	return names
+}
+
+// mapSize leaves room for pages that are free or half full, within the address space of a 32-bit machine.
+func mapSize(maxBytes int64, path string) int {
+	size := 2*maxBytes + 16<<20
+	if info, err := os.Stat(path); err == nil {
+		size = max(size, info.Size())
+	}
+	if unix.SizeofPtr == 4 {
+		size = min(size, 512<<20)
+	}
+	return int(size)
+}
+
+// createStore makes an empty queue file so that a power cut leaves either none or a whole one: bbolt's own first write
+// is not atomic. fill may write more into the new file before it gets its name.
+func createStore(path string, cfg Config, fill func(*bbolt.DB) error) error {
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if err := writeNew(temp, cfg, fill); err != nil {
+		os.Remove(temp)
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func writeNew(temp string, cfg Config, fill func(*bbolt.DB) error) error {
+	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
+	if err != nil {
+		return fmt.Errorf("queue: create %s: %w", temp, err)
+	}
+	db.AllocSize = growStep
+	epoch := make([]byte, 8)
+	rand.Read(epoch)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range bucketNames() {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		if err := meta.Put(keyFormat, binary.AppendUvarint(nil, fileFormat)); err != nil {
+			return err
+		}
+		return meta.Put(keyEpoch, epoch)
+	})
+	if err == nil && fill != nil {
+		err = fill(db)
+	}
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("queue: create %s: %w", temp, err)
+	}
+	f, err := os.OpenFile(temp, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("queue: create %s: %w", temp, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil {
+		err = reserveBlocks(f, info.Size()+cfg.Reserve)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("queue: create %s: %w", temp, err)
+	}
+	return CheckFile(temp)
+}
+
+// syncDir makes names in the folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("queue: sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+// catch turns a panic of bbolt over a damaged page, and a fault of the map over a truncated file, into ErrDamaged.
+// It is deferred.
+func catch(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
+	}
+}
+
+// view runs f in a read transaction on the current file. It must be short: pages aren't reused while it runs.
+func (q *Queue) view(f func(*bbolt.Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer catch(&err)
+	for {
+		s := q.store.Load()
+		err := s.db.View(f)
+		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+			if q.store.Load() != s {
+				continue // compaction has put a new file in its place
+			}
+			return ErrClosed
+		}
+		return err
+	}
+}
+
+// identify notes which file the store holds, and returns its size.
+func (s *store) identify() (size int64, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(s.file.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("queue: %s: %w", s.file.Name(), err)
+	}
+	s.dev, s.ino = uint64(st.Dev), st.Ino
+	return st.Size, nil
+}
+
+// inPlace reports an error unless the path still leads to the file: what is written to a file without a name is lost.
+func (s *store) inPlace(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return fmt.Errorf("%w: %s was removed while it was in use (%v); start again", ErrFailed, path, err)
+	}
+	if uint64(st.Dev) != s.dev || st.Ino != s.ino {
+		return fmt.Errorf("%w: %s was replaced while it was in use; start again", ErrFailed, path)
+	}
+	return nil
+}
+
+// damagedName is where a damaged file goes: a name that says when.
+func damagedName(path string, now time.Time) string {
+	return path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+}

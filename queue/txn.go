@@ -1,0 +1,327 @@
+package queue
+
+import (
+	"encoding/binary"
+	"maps"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// txn is a write transaction with the changes that it makes to what is kept in memory. They take effect in publish,
+// after the commit. Commit goroutine only.
+type txn struct {
+	q    *Queue
+	tx   *bbolt.Tx
+	now  time.Time
+	clk  clock
+	full bool // the disk is: nothing that needs room
+
+	lanes    [laneSlots]laneState
+	dirty    [laneSlots]bool // the head may have changed
+	buckets  [laneSlots]*bbolt.Bucket
+	seq      uint64
+	losses   lossTable
+	lost     bool // losses is a changed copy
+	refs     map[[16]byte]clockRef
+	removals []removal
+	flights  map[uint64]*Flight // to be written; nil removes
+	attempts map[uint64]uint32  // to be written; 0 removes
+	inFlight map[uint64]struct{}
+	gone     []uint64 // dropped, beside removals
+	accepted uint64
+	released uint64
+	cut      bool
+}
+
+// newTxn takes over what waits for a commit.
+func (q *Queue) newTxn(full bool) *txn {
+	t := &txn{q: q, now: time.Now(), full: full}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t.clk, t.lanes, t.seq, t.losses = q.clock, q.lanes, q.seq, q.losses
+	t.removals, q.removals = q.removals, nil
+	if len(q.flightDirty) > 0 {
+		t.flights = make(map[uint64]*Flight, len(q.flightDirty))
+		for seq := range q.flightDirty {
+			t.flights[seq] = nil
+			if f, ok := q.flights[seq]; ok {
+				t.flights[seq] = &f
+			}
+		}
+		q.flightDirty = map[uint64]struct{}{}
+	}
+	if len(q.triesDirty) > 0 {
+		t.attempts = make(map[uint64]uint32, len(q.triesDirty))
+		for seq := range q.triesDirty {
+			t.attempts[seq] = q.attempts[seq]
+		}
+		q.triesDirty = map[uint64]struct{}{}
+	}
+	if len(q.flights) > 0 {
+		t.inFlight = make(map[uint64]struct{}, len(q.flights))
+		for seq := range q.flights {
+			t.inFlight[seq] = struct{}{}
+		}
+	}
+	return t
+}
+
+// putBack returns to the queue what a failed transaction had taken.
+func (q *Queue) putBack(t *txn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.removals = append(t.removals, q.removals...)
+	for seq := range t.flights {
+		q.flightDirty[seq] = struct{}{}
+	}
+	for seq := range t.attempts {
+		q.triesDirty[seq] = struct{}{}
+	}
+}
+
+// estimate returns how many bytes the file may grow by, generously: each record once, each removal a page of its own,
+// and the way to the root of every bucket.
+func (t *txn) estimate(batch []*request) int64 {
+	const page, ways = 4096, 32
+	need := int64(ways * page)
+	need += int64(min(len(t.removals), 64)) * page
+	for _, r := range batch {
+		for i := range r.msgs {
+			need += int64(len(r.msgs[i].Payload)+len(r.msgs[i].Topic)+len(r.msgs[i].Source)) + 128
+		}
+	}
+	return need + need/8
+}
+
+// bucket returns a bucket beside those of the lanes.
+func (t *txn) bucket(name []byte) *bbolt.Bucket { return t.tx.Bucket(name) }
+
+// correct gives m the time that its clock showed later.
+func (t *txn) correct(m *Message) {
+	if ref, ok := t.q.refs[m.Boot]; ok {
+		ref.correct(m)
+	}
+}
+
+// lane returns the bucket of a lane. Sequences only grow, so its pages are filled to the end.
+func (t *txn) lane(l Lane) *bbolt.Bucket {
+	if t.buckets[l] == nil {
+		t.buckets[l] = t.tx.Bucket(laneBucket(l))
+		t.buckets[l].FillPercent = 1
+	}
+	return t.buckets[l]
+}
+
+// apply makes all changes of the commit.
+func (t *txn) apply(batch []*request) error {
+	if t.q.arena = t.q.arena[:0]; cap(t.q.arena) > maxArena {
+		t.q.arena = nil
+	}
+	if meta := t.bucket(bucketMeta); meta.Get(keyClean) != nil {
+		if err := meta.Delete(keyClean); err != nil {
+			return err
+		}
+	}
+	if err := t.removeAll(); err != nil {
+		return err
+	}
+	if err := t.expireHeads(); err != nil {
+		return err
+	}
+	for _, r := range batch {
+		if r.job != nil {
+			if err := r.job(t); err != nil {
+				return err
+			}
+		} else if r.err == nil {
+			var err error
+			if r.first, err = t.put(r.msgs); isRefusal(err) {
+				r.err = err
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	if err := t.reportLosses(t.q.lossesDue()); err != nil {
+		return err
+	}
+	return t.saveTables()
+}
+
+// saveTables writes what the changes above have left in memory.
+func (t *txn) saveTables() error {
+	if len(t.q.origins.unsync) > 0 {
+		if err := t.q.origins.save(t.bucket(bucketOrigins)); err != nil {
+			return err
+		}
+	}
+	if err := t.saveFlights(); err != nil {
+		return err
+	}
+	if t.lost {
+		if err := t.losses.save(t.bucket(bucketLosses)); err != nil {
+			return err
+		}
+	}
+	for _, l := range Lanes() {
+		if err := t.settleLane(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleLane notes the lane's head and, in its bucket, the highest sequence given: an emptied queue must not begin anew.
+func (t *txn) settleLane(l Lane) error {
+	s := &t.lanes[l]
+	if s.Tail > t.q.lanes[l].Tail {
+		if err := t.lane(l).SetSequence(s.Tail); err != nil {
+			return err
+		}
+	}
+	if !t.dirty[l] {
+		return nil
+	}
+	s.Head = 0
+	if k, _ := t.lane(l).Cursor().First(); k != nil {
+		head, err := parseKey(k)
+		if err != nil {
+			return err
+		}
+		s.Head = head
+	}
+	return nil
+}
+
+// setClockRef notes that the boot's clock is known.
+func (t *txn) setClockRef(boot [16]byte, ref clockRef) {
+	if t.refs == nil {
+		t.refs = maps.Clone(t.q.refs)
+	}
+	t.refs[boot] = ref
+	t.cut = true // readers hold messages with the old time
+}
+
+// cost is what a stored record takes up in its page: the element's header, the key and the value.
+func cost(k, v []byte) int64 { return 16 + int64(len(k)) + int64(len(v)) }
+
+// total returns what all messages take up.
+func (t *txn) total() int64 {
+	var sum int64
+	for _, l := range t.lanes {
+		sum += l.Bytes
+	}
+	return sum
+}
+
+// put stores the messages, or none of them if the error is a refusal.
+func (t *txn) put(msgs []Message) (first uint64, err error) {
+	if len(msgs) == 0 {
+		return 0, nil
+	}
+	if t.full {
+		return 0, ErrDiskFull
+	}
+	type item struct {
+		lane       Lane
+		key, value []byte
+	}
+	items := make([]item, len(msgs))
+	var need int64
+	lowest := Lane(0)
+	for i := range msgs {
+		m := msgs[i] // a copy: the caller's stays as it is
+		m.Seq = t.seq + 1 + uint64(i)
+		if m.Lane == 0 {
+			m.Lane = Normal
+		}
+		t.clk.stamp(&m, t.now)
+		key, value := t.encode(&m)
+		items[i] = item{m.Lane, key, value}
+		need += cost(key, value)
+		lowest = max(lowest, m.Lane)
+	}
+	if err := t.makeRoom(need, lowest); err != nil {
+		return 0, err
+	}
+	for _, it := range items {
+		if err := t.lane(it.lane).Put(it.key, it.value); err != nil {
+			return 0, err
+		}
+		s := &t.lanes[it.lane]
+		t.seq++
+		if s.Count == 0 {
+			t.dirty[it.lane] = true
+		}
+		s.Count++
+		s.Bytes += cost(it.key, it.value)
+		s.Tail = t.seq
+	}
+	t.accepted += uint64(len(msgs))
+	return t.seq - uint64(len(msgs)) + 1, nil
+}
+
+// maxArena is how much memory is kept between commits for their records.
+const maxArena = 1 << 20
+
+// encode puts key and record into the arena, which keeps them until the commit has been written.
+func (t *txn) encode(m *Message) (key, value []byte) {
+	id := t.q.origins.find(m)
+	a := t.q.arena
+	if room := len(m.Topic) + len(m.Payload) + 128; cap(a)-len(a) < room {
+		a = make([]byte, 0, max(64<<10, room)) // what was handed out stays in the old one
+	}
+	start := len(a)
+	a = appendKey(a, m.Seq)
+	mid := len(a)
+	a = appendRecord(a, m, id, t.q.origins.at(id))
+	t.q.arena = a
+	return a[start:mid:mid], a[mid:len(a):len(a)]
+}
+
+// find returns the lane of a stored message and a cursor that stands on it; 0 if it isn't there.
+func (t *txn) find(seq uint64) (Lane, *bbolt.Cursor, []byte) {
+	key := appendKey(nil, seq)
+	for _, l := range Lanes() {
+		s := &t.lanes[l]
+		if s.Count == 0 || seq > s.Tail || seq < s.Head {
+			continue
+		}
+		c := t.lane(l).Cursor()
+		if k, v := c.Seek(key); string(k) == string(key) {
+			return l, c, v
+		}
+	}
+	return 0, nil, nil
+}
+
+// delete removes the message under the cursor.
+func (t *txn) delete(l Lane, c *bbolt.Cursor, k, v []byte) error {
+	s := &t.lanes[l]
+	s.Count--
+	s.Bytes -= cost(k, v)
+	t.dirty[l] = true
+	return c.Delete()
+}
+
+// removeAll carries out the waiting removals. Their flights were forgotten when they were asked for.
+func (t *txn) removeAll() error {
+	for _, r := range t.removals {
+		l, c, v := t.find(r.seq)
+		if l == 0 {
+			continue
+		}
+		if r.reason == "" {
+			t.released++
+		} else {
+			t.noteLoss(r.reason, l, r.seq, v)
+		}
+		if err := t.delete(l, c, appendKey(nil, r.seq), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func uvarint(v uint64) []byte { return binary.AppendUvarint(nil, v) }
