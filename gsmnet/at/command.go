@@ -1,0 +1,98 @@
+package at
+
+import (
+	"strings"
+	"time"
+)
+
+// Verdict is what a command makes of a line.
+type Verdict uint8
+
+const (
+	// Foreign lines don't belong to the command: a URC, or a stray.
+	Foreign Verdict = iota
+	// Info lines are part of the reply.
+	Info
+	// More lines belong to the reply but say nothing: an OK that comes first.
+	More
+	// Done ends the command well.
+	Done
+	// Failed ends the command with a refusal.
+	Failed
+)
+
+// Command is one question to the module.
+type Command struct {
+	Line   string                    // without its CR: "AT+QISACK"
+	Accept func(line string) Verdict // what belongs to the reply; nil: Final alone
+
+	// Timeout is how long to wait for the reply: from the end of writing the line, and again from the end of writing the payload.
+	Timeout time.Duration
+
+	// Payload is written as soon as the module shows its prompt, all of it, whatever else happens (G4.1, G4.3).
+	Payload []byte
+	// Prompt is how long to wait for the prompt; 0: Timeout.
+	Prompt time.Duration
+	// MayEcho says that the module may send the payload back before the reply (QISDE).
+	MayEcho bool
+
+	// Counted says that blocks of counted bytes belong to the reply.
+	Counted bool
+
+	// Trailing are lines that may still follow the last one of the reply, within a moment. They are waited for and removed.
+	Trailing []string
+}
+
+// Reply is what a command got.
+type Reply struct {
+	Lines []string // its Info lines
+	Data  [][]byte // its counted blocks
+	Final string   // the line that ended it
+}
+
+// Final is the Accept of a command that has no information lines.
+func Final(line string) Verdict {
+	switch {
+	case line == "OK":
+		return Done
+	case line == "ERROR", strings.HasPrefix(line, "+CME ERROR:"), strings.HasPrefix(line, "+CMS ERROR:"):
+		return Failed
+	}
+	return Foreign
+}
+
+// Prefixed accepts information lines with the given beginning, of which at least one must come before the OK: an OK without
+// it answers something else.
+func Prefixed(prefix string) func(string) Verdict {
+	seen := false
+	return func(line string) Verdict {
+		switch v := Final(line); {
+		case strings.HasPrefix(line, prefix):
+			seen = true
+			return Info
+		case v == Done && !seen:
+			return Foreign
+		default:
+			return v
+		}
+	}
+}
+
+// Any accepts as information every line that is no URC.
+func Any(line string) Verdict {
+	if v := Final(line); v != Foreign {
+		return v
+	}
+	if Unsolicited(line) {
+		return Foreign
+	}
+	return Info
+}
+
+// verb is the command without its arguments, which must not reach an error text: PIN and passwords are among them.
+func verb(line string) string {
+	if i := strings.IndexAny(line, "=?"); i >= 0 {
+		return line[:i]
+	}
+	return line
+}

@@ -1,0 +1,280 @@
+package at
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config adjusts a Dialogue.
+type Config struct {
+	// URC gets every token that answers no command, in order, on the owner's goroutine. It must not block and must not call
+	// the Dialogue. Required.
+	URC func(Token)
+	// WriteTimeout is how long one write may take before the port counts as stuck. 0: 30 s, twice what a full segment takes
+	// at 1200 baud.
+	WriteTimeout time.Duration
+	// Trace gets a copy of what goes out (true) and comes in (false). It is called from two goroutines. nil: nothing.
+	Trace func(out bool, p []byte)
+}
+
+// Stats counts what should not happen.
+type Stats struct {
+	Strays   uint64 // lines that answered nothing and are no known URC
+	Overlong uint64 // lines over MaxLine
+	Timeouts uint64
+	Resyncs  uint64
+	Damaged  uint64
+	BytesOut uint64
+	BytesIn  uint64
+	Commands uint64
+}
+
+// trailing is how long a line is waited for that may still follow a finished reply. Modules print both within one scheduling
+// tick; the vendor's own layer allows 300 ms for a whole answer.
+const trailing = 300 * time.Millisecond
+
+// Dialogue is one AT dialogue over one port. See the package comment for who may call what.
+type Dialogue struct {
+	cfg  Config
+	port io.ReadWriter
+
+	scanMu sync.Mutex // held for computing only
+	scan   Scanner    // guarded by scanMu
+
+	tokens  chan Token    // closed when the port has ended
+	writes  chan []byte   // owner to writer
+	wrote   chan error    // writer to owner, one for each of writes
+	quit    chan struct{} // closed by Stop
+	stop    sync.Once
+	movers  sync.WaitGroup // the reader and the writer
+	portErr error          // set before tokens is closed
+
+	// The rest belongs to the owner.
+	held     []Token // tokens that came while a write was under way
+	pending  *Command
+	dirty    bool   // an answer may still be on its way
+	late     string // the command whose answer may still come: no probe asks the same
+	failed   error
+	promised int // bytes that the module may still wait for
+	stats    Stats
+}
+
+// New starts a dialogue. The port is closed by the caller, after Stop.
+func New(port io.ReadWriter, cfg Config) *Dialogue {
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	d := &Dialogue{
+		cfg: cfg, port: port,
+		tokens: make(chan Token, 64),
+		writes: make(chan []byte), wrote: make(chan error, 1),
+		quit: make(chan struct{}),
+	}
+	d.movers.Add(2)
+	go d.read()
+	go d.write()
+	return d
+}
+
+// Stop makes every call return ErrClosed. It may be called from any goroutine, more than once.
+func (d *Dialogue) Stop() { d.stop.Do(func() { close(d.quit) }) }
+
+// Wait blocks until the goroutines have ended: after Stop and after the port's Read and Write have returned.
+func (d *Dialogue) Wait() { d.movers.Wait() }
+
+// Tokens is what the owner waits for between commands; each token goes to Handle. It is closed when the port has ended.
+func (d *Dialogue) Tokens() <-chan Token { return d.tokens }
+
+// Stats is for the owner; it copies.
+func (d *Dialogue) Stats() Stats {
+	d.scanMu.Lock()
+	defer d.scanMu.Unlock()
+	s := d.stats
+	s.Overlong = d.scan.Dropped()
+	return s
+}
+
+// Err is why the port has ended, once Tokens is closed.
+func (d *Dialogue) Err() error { return d.failed }
+
+// Dirty reports whether an answer may still be on its way, so that the next command will resynchronise first.
+func (d *Dialogue) Dirty() bool { return d.dirty }
+
+// Distrust makes the next command resynchronise first: the owner has seen something that can't be.
+func (d *Dialogue) Distrust() { d.dirty = true }
+
+// read turns bytes into tokens until the port ends.
+func (d *Dialogue) read() {
+	defer d.movers.Done()
+	defer close(d.tokens)
+	buf := make([]byte, 2048)
+	var out []Token
+	for {
+		n, err := d.port.Read(buf)
+		if n > 0 {
+			if d.cfg.Trace != nil {
+				d.cfg.Trace(false, buf[:n])
+			}
+			out = out[:0]
+			d.scanMu.Lock()
+			d.scan.Scan(buf[:n], func(t Token) { out = append(out, t) })
+			d.stats.BytesIn += uint64(n)
+			d.scanMu.Unlock()
+			for _, t := range out {
+				select {
+				case d.tokens <- t:
+				case <-d.quit:
+					d.portErr = ErrClosed
+					return
+				}
+			}
+		}
+		if err != nil {
+			d.portErr = err
+			return
+		}
+	}
+}
+
+// write moves what the owner hands over, one piece at a time.
+func (d *Dialogue) write() {
+	defer d.movers.Done()
+	for {
+		select {
+		case p := <-d.writes:
+			if d.cfg.Trace != nil {
+				d.cfg.Trace(true, p)
+			}
+			n, err := d.port.Write(p)
+			if err == nil && n < len(p) {
+				err = io.ErrShortWrite
+			}
+			d.wrote <- err
+		case <-d.quit:
+			return
+		}
+	}
+}
+
+// put writes p and returns when the port has taken it. Tokens that arrive meanwhile are held for later, in order.
+func (d *Dialogue) put(p []byte) error {
+	if d.failed != nil {
+		return d.failed
+	}
+	limit := time.NewTimer(d.cfg.WriteTimeout)
+	defer limit.Stop()
+	select {
+	case d.writes <- p: // the writer is idle: put always waits for it
+	case <-d.quit:
+		return ErrClosed
+	}
+	tokens := d.tokens
+	for {
+		select {
+		case err := <-d.wrote:
+			d.stats.BytesOut += uint64(len(p))
+			if err != nil {
+				return d.fail(&PortError{err})
+			}
+			return nil
+		case t, ok := <-tokens:
+			if !ok {
+				tokens = nil
+				break
+			}
+			d.held = append(d.held, t)
+		case <-limit.C:
+			return d.fail(&PortError{ErrStuck})
+		case <-d.quit:
+			return ErrClosed
+		}
+	}
+}
+
+func (d *Dialogue) fail(err error) error {
+	if d.failed == nil {
+		d.failed = err
+	}
+	return d.failed
+}
+
+// next waits for the next token, in the order of the wire.
+func (d *Dialogue) next(limit <-chan time.Time, cancel <-chan struct{}) (Token, error) {
+	if len(d.held) > 0 {
+		t := d.held[0]
+		d.held = d.held[1:]
+		return t, nil
+	}
+	select {
+	case t, ok := <-d.tokens:
+		if !ok {
+			return Token{}, d.ended()
+		}
+		return t, nil
+	case <-limit:
+		return Token{}, ErrTimeout
+	case <-cancel:
+		return Token{}, errCancelled
+	case <-d.quit:
+		return Token{}, ErrClosed
+	}
+}
+
+// ended is called when the tokens channel is closed.
+func (d *Dialogue) ended() error {
+	if errors.Is(d.portErr, ErrClosed) {
+		return ErrClosed
+	}
+	return d.fail(&PortError{d.portErr})
+}
+
+// Handle takes a token that came while no command was pending.
+func (d *Dialogue) Handle(t Token) {
+	switch {
+	case t.Kind == Line && !Unsolicited(t.Text):
+		d.stats.Strays++
+	case t.Kind == Prompt:
+		// A prompt that nobody asked for: the module waits for bytes of a send that was given up.
+		d.stats.Strays++
+		d.dirty, d.promised = true, max(d.promised, 1)
+	case t.Kind == Damage:
+		d.stats.Damaged++
+		d.dirty = true
+		d.cfg.URC(t)
+	default:
+		if t.Kind == Line && ends(t.Text) {
+			d.dirty, d.promised = true, 0
+		}
+		d.cfg.URC(t)
+	}
+}
+
+// Drain handles what has already arrived, without waiting. It reports whether the port still lives.
+func (d *Dialogue) Drain() bool {
+	for {
+		if len(d.held) > 0 {
+			t := d.held[0]
+			d.held = d.held[1:]
+			d.Handle(t)
+			continue
+		}
+		select {
+		case t, ok := <-d.tokens:
+			if !ok {
+				d.ended()
+				return false
+			}
+			d.Handle(t)
+		default:
+			return d.failed == nil
+		}
+	}
+}
+
+// isEcho recognises the command that the module sends back (ATE1, the state after each reset).
+func isEcho(line, command string) bool {
+	return command != "" && strings.HasSuffix(strings.ToUpper(line), strings.ToUpper(command))
+}

@@ -1,0 +1,192 @@
+package at
+
+import (
+	"errors"
+	"time"
+)
+
+var errCancelled = errors.New("at: wait cancelled")
+
+// Do sends a command and waits for its reply. It resynchronises first when an earlier answer may still be on its way.
+// The error is an *Error when the module refused; then the dialogue is fine. After ErrTimeout and ErrDamaged the next
+// command resynchronises first.
+func (d *Dialogue) Do(c Command) (Reply, error) {
+	if d.dirty {
+		if _, err := d.Resync(); err != nil {
+			return Reply{}, err
+		}
+	}
+	if !d.Drain() {
+		return Reply{}, d.failed
+	}
+	return d.do(&c)
+}
+
+func (d *Dialogue) do(c *Command) (Reply, error) {
+	d.stats.Commands++
+	d.pending = c
+	defer func() { d.pending = nil }()
+	if c.Payload != nil {
+		d.promised = len(c.Payload)
+	}
+	if err := d.put([]byte(c.Line + "\r")); err != nil {
+		return Reply{}, err
+	}
+	wait := c.Timeout
+	if c.Payload != nil && c.Prompt > 0 {
+		wait = c.Prompt
+	}
+	var r Reply
+	err := d.collect(c, &r, wait, nil)
+	var refused *Error
+	switch {
+	case err == nil || errors.As(err, &refused):
+		d.promised = 0
+		d.swallow(c)
+	case errors.Is(err, ErrTimeout):
+		d.stats.Timeouts++
+		d.dirty, d.late = true, c.Line
+	case errors.Is(err, ErrDamaged):
+		d.stats.Damaged++
+		d.dirty = true
+	case errors.Is(err, ErrRestarted):
+		d.dirty, d.promised = true, 0
+	}
+	return r, err
+}
+
+// Await waits for a line without sending anything: the result that a command has promised for later, such as CONNECT OK.
+// When cancel is closed first it returns false and no error, and what was awaited may still come.
+func (d *Dialogue) Await(c Command, cancel <-chan struct{}) (r Reply, came bool, err error) {
+	d.pending = &c
+	defer func() { d.pending = nil }()
+	err = d.collect(&c, &r, c.Timeout, cancel)
+	if errors.Is(err, errCancelled) {
+		return r, false, nil
+	}
+	return r, true, err
+}
+
+// collect takes tokens until the command has ended.
+func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-chan struct{}) error {
+	limit := time.NewTimer(wait)
+	defer limit.Stop()
+	prompted := false
+	for {
+		t, err := d.next(limit.C, cancel)
+		if err != nil {
+			return err
+		}
+		switch t.Kind {
+		case Prompt:
+			if c.Payload == nil || prompted {
+				d.Handle(t)
+				continue
+			}
+			prompted = true
+			if c.MayEcho {
+				d.expectEcho(c.Payload)
+			}
+			if err := d.put(c.Payload); err != nil {
+				return err
+			}
+			limit.Reset(c.Timeout)
+		case Data:
+			if !c.Counted {
+				d.Handle(t)
+				continue
+			}
+			r.Data = append(r.Data, t.Data)
+		case Damage:
+			if c.Counted {
+				return ErrDamaged
+			}
+			d.Handle(t)
+		case Line:
+			if done, err := d.line(c, r, t); done {
+				return err
+			}
+		default:
+			d.cfg.URC(t)
+		}
+	}
+}
+
+// line gives a line to the command, or past the gate: to the URCs or to the strays.
+func (d *Dialogue) line(c *Command, r *Reply, t Token) (done bool, err error) {
+	if isEcho(t.Text, c.Line) {
+		return false, nil
+	}
+	accept := c.Accept
+	if accept == nil {
+		accept = Final
+	}
+	switch accept(t.Text) {
+	case Info:
+		r.Lines = append(r.Lines, t.Text)
+	case Done:
+		r.Final = t.Text
+		return true, nil
+	case Failed:
+		r.Final = t.Text
+		return true, refusal(c.Line, t.Text)
+	case Foreign:
+		d.Handle(t)
+		if ends(t.Text) {
+			return true, ErrRestarted
+		}
+	}
+	return false, nil
+}
+
+// swallow waits a moment for the lines that may follow a finished reply and would else answer the next command.
+func (d *Dialogue) swallow(c *Command) {
+	if len(c.Trailing) == 0 {
+		return
+	}
+	limit := time.NewTimer(trailing)
+	defer limit.Stop()
+	for {
+		t, err := d.next(limit.C, nil)
+		if err != nil {
+			return
+		}
+		if t.Kind == Line && contains(c.Trailing, t.Text) {
+			return
+		}
+		d.Handle(t)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Dialogue) expectEcho(p []byte) {
+	d.scanMu.Lock()
+	defer d.scanMu.Unlock()
+	d.scan.ExpectEcho(p)
+}
+
+// Pause lets time pass between two commands; what arrives is handled. It returns early when wake gets something, and
+// reports false when the port has ended or Stop was called.
+func (d *Dialogue) Pause(t time.Duration, wake <-chan struct{}) bool {
+	limit := time.NewTimer(t)
+	defer limit.Stop()
+	for {
+		t, err := d.next(limit.C, wake)
+		switch {
+		case err == nil:
+			d.Handle(t)
+		case errors.Is(err, ErrTimeout), errors.Is(err, errCancelled):
+			return true
+		default:
+			return false
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package at
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"time"
+)
+
+// probes are questions that every module of the family answers with a line of its own, so that an OK that is late is never
+// taken for their answer. Each round asks another one: the answer to the last one asked means that all before it are over.
+// The waits add up to the 60 s after which G9.2 gives a module up.
+var probes = []struct {
+	line, answer string
+	wait         time.Duration
+}{
+	{"AT+CSQ", "+CSQ:", 2 * time.Second},
+	{"AT+IPR?", "+IPR:", 4 * time.Second},
+	{"AT+CGATT?", "+CGATT:", 8 * time.Second},
+	{"AT+QIMUX?", "+QIMUX:", 16 * time.Second},
+	{"AT+CMEE?", "+CMEE:", 30 * time.Second},
+}
+
+// afterError is how long a probe is still waited for when an ERROR has come: it may have been a late one, or the probe's.
+const afterError = time.Second
+
+// Resync finds out whether the module listens, and waits until every older answer is over (G7.4, G9.2). polluted says that
+// filler had to be fed to a module that waited for the rest of a payload: what it sends to the peer is no longer what the
+// caller wrote. The error is ErrHung when no probe was answered.
+func (d *Dialogue) Resync() (polluted bool, err error) {
+	d.stats.Resyncs++
+	d.scanMu.Lock()
+	d.scan.Reset()
+	d.scanMu.Unlock()
+	for i, p := range probes {
+		if p.line == d.late {
+			continue
+		}
+		if d.promised > 0 && i >= 1 {
+			// The module did not answer although nothing else was under way: it takes the probes for payload. There is no
+			// way out of a fixed-length send but to give it the bytes.
+			polluted = true
+			if err := d.fill(); err != nil {
+				return polluted, err
+			}
+		}
+		ok, err := d.probe(p.line, p.answer, p.wait, &polluted)
+		if err != nil {
+			return polluted, err
+		}
+		if ok {
+			d.dirty, d.promised = false, 0
+			return polluted, nil
+		}
+	}
+	return polluted, ErrHung
+}
+
+// probe asks once. The CR ahead ends whatever half a line the module may have.
+func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool) (bool, error) {
+	c := Command{Line: line}
+	d.pending = &c
+	defer func() { d.pending = nil }()
+	if err := d.put([]byte("\r" + line + "\r")); err != nil {
+		return false, err
+	}
+	limit := time.NewTimer(wait)
+	defer limit.Stop()
+	seen := false
+	for {
+		t, err := d.next(limit.C, nil)
+		if errors.Is(err, ErrTimeout) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case t.Kind == Prompt:
+			// The prompt of the send that was given up, late: its bytes must follow.
+			*polluted = true
+			if err := d.fill(); err != nil {
+				return false, err
+			}
+		case t.Kind != Line:
+			d.Handle(t)
+		case isEcho(t.Text, line):
+		case strings.HasPrefix(t.Text, answer):
+			seen = true
+		case seen && t.Text == "OK":
+			return true, nil
+		case d.promised > 0 && strings.HasPrefix(t.Text, "SEND "):
+			// The probe may have been what completed the payload.
+			*polluted = true
+		case Final(t.Text) == Failed:
+			d.stats.Strays++
+			limit.Reset(min(wait, afterError))
+		default:
+			d.Handle(t)
+		}
+	}
+}
+
+// fill feeds the module what it may still wait for. CR is an empty command to a module that waits for none.
+func (d *Dialogue) fill() error {
+	n := d.promised
+	if n <= 1 {
+		n = MaxPayload
+	}
+	d.promised = 0
+	return d.put(bytes.Repeat([]byte{'\r'}, n))
+}
+
+// MaxPayload is the most that one AT+QISEND takes (G4.1).
+const MaxPayload = 1460

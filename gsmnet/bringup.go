@@ -1,0 +1,227 @@
+package gsmnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fieldpost/fieldpost/gsmnet/at"
+)
+
+// up goes the way from the port to an address, from wherever the module stands. A module that restarts on the way is taken up
+// from the start again, but not for ever: a weak supply makes it restart at each attempt.
+func (m *Modem) up(ctx context.Context) error {
+	if m.owner.contextUp && m.owner.synced {
+		return nil
+	}
+	const starts = 3
+	var err error
+	for range starts {
+		boots := m.owner.boots
+		if err = m.climb(ctx); err == nil {
+			m.setState(StepReady, "address "+m.owner.address, nil)
+			return nil
+		}
+		if boots == m.owner.boots || ctx.Err() != nil || m.owner.fatal != nil {
+			break
+		}
+	}
+	if m.owner.fatal != nil {
+		err = m.owner.fatal
+	}
+	m.setState(m.State().Step, err.Error(), err)
+	return err
+}
+
+func (m *Modem) climb(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{m.power, m.settings, m.sim, m.register, m.attach, m.activate} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// power finds a module that answers. On the wire (G9.1):
+//
+//	AT, each 500 ms, up to 15 times → OK
+func (m *Modem) power(context.Context) error {
+	if m.owner.synced {
+		return nil
+	}
+	const tries, every = 15, 500 * time.Millisecond
+	m.setState(StepPower, "asking the module for a sign of life", nil)
+	err := m.d.Sync(tries, every)
+	if errors.Is(err, at.ErrHung) {
+		m.setState(StepPower, "no answer; leading the module out of a data mode or prompt it may have been left in", nil)
+		if err = m.d.Escape(); err == nil {
+			err = m.d.Sync(tries, every)
+		}
+	}
+	switch {
+	case err == nil:
+		m.owner.synced = true
+		return nil
+	case errors.Is(err, at.ErrHung):
+		return fail(CausePower, "wake the module", "no answer to AT: check that it is switched on (STATUS), the wires and the baud rate")
+	}
+	m.after(err)
+	return m.as(CausePower, "wake the module", err)
+}
+
+// settings makes what holds until the module restarts. On the wire:
+//
+//	ATE0, ATV1, AT+CMEE=1 → OK
+//	AT+IPR? → +IPR: 0, then AT+IPR=115200&W → OK (G2.1; only when it differs, since flash wears out)
+//	AT+QISDE=0 → OK: payload is not echoed; AT+QIPROMPT=1 → OK: prompt and SEND OK are shown
+//	AT+CREG=1 → OK: changes of registration are reported (G2.3)
+func (m *Modem) settings(context.Context) error {
+	if m.owner.configured {
+		return nil
+	}
+	for _, line := range []string{"ATE0", "ATV1", "AT+CMEE=1"} {
+		if err := m.set(line); err != nil {
+			return m.as(CausePower, "set up the module", err)
+		}
+	}
+	if err := m.fixBaud(); err != nil {
+		return m.as(CausePower, "fix the baud rate", err)
+	}
+	err := m.set("AT+QISDE=0")
+	m.owner.mayEcho = err != nil
+	for _, line := range []string{"AT+QIPROMPT=1", "AT+CREG=1"} {
+		if err == nil || isRefusal(err) { // a firmware that doesn't know one of these works as well
+			err = m.set(line)
+		}
+	}
+	if err != nil && !isRefusal(err) {
+		return m.as(CausePower, "set up the module", err)
+	}
+	m.owner.configured = true
+	return nil
+}
+
+func (m *Modem) fixBaud() error {
+	if m.cfg.Baud == 0 {
+		return nil
+	}
+	r, err := m.do(at.Command{Line: "AT+IPR?", Accept: at.Prefixed("+IPR:"), Timeout: m.cfg.CommandTimeout})
+	if err != nil && !isRefusal(err) {
+		return err
+	}
+	if len(r.Lines) > 0 {
+		if now, ok := number(r.Lines[0], "+IPR:", 0); ok && now == m.cfg.Baud {
+			return nil
+		}
+	}
+	return m.set(fmt.Sprintf("AT+IPR=%d&W", m.cfg.Baud))
+}
+
+// set sends a command that is answered by OK.
+func (m *Modem) set(line string) error {
+	_, err := m.do(at.Command{Line: line, Timeout: m.cfg.CommandTimeout})
+	return err
+}
+
+// register waits until a network has taken the SIM. On the wire (G2.3):
+//
+//	AT+CREG? → +CREG: 1,1 (home) or 1,5 (roaming), OK
+func (m *Modem) register(ctx context.Context) error {
+	const op = "register"
+	m.setState(StepRegistration, "searching for a network", nil)
+	deadline := time.Now().Add(m.cfg.RegisterTimeout)
+	// A refusal is believed only when it has lasted: with a weak signal the state changes within seconds.
+	const patience = 30 * time.Second
+	var denied time.Time
+	for {
+		r, err := m.do(at.Command{Line: "AT+CREG?", Accept: registrationReply("+CREG:"), Timeout: m.cfg.CommandTimeout})
+		if err != nil && !isRefusal(err) {
+			return m.as(CausePower, op, err)
+		}
+		stat := -1
+		if len(r.Lines) > 0 {
+			stat, _ = registration(r.Lines[len(r.Lines)-1], "+CREG:")
+		}
+		m.owner.stat = stat
+		now := time.Now()
+		switch {
+		case stat == 1, stat == 5 && m.cfg.Roaming:
+			return nil
+		case stat == 5:
+			return fail(CauseRoaming, op, "only a foreign network took the SIM, and roaming costs: allow it in the configuration if it is meant")
+		case stat != 3:
+			denied = time.Time{}
+		case denied.IsZero():
+			denied = now
+			m.setState(StepRegistration, "a network refuses the SIM; waiting whether another takes it", nil)
+		case now.Sub(denied) >= patience:
+			return fail(CauseDenied, op, "the network refuses this SIM (registration denied): is it active, and is its plan for this network?")
+		}
+		if now.After(deadline) {
+			return fail(CauseSearching, op, "no network after %v: check the antenna and the place; the module goes on searching",
+				m.cfg.RegisterTimeout)
+		}
+		if err := m.pause(time.Second, ctx.Done()); err != nil {
+			return m.as(CauseSearching, op, err)
+		}
+	}
+}
+
+// attach waits for GPRS, and asks for it when it does not come by itself. On the wire (G2.4, G9.3):
+//
+//	AT+CGATT? → +CGATT: 1, OK; after 10 s of +CGATT: 0: AT+CGATT=1 → OK within 180 s
+func (m *Modem) attach(ctx context.Context) error {
+	const op, patience = "attach to GPRS", 10 * time.Second
+	m.setState(StepAttach, "waiting for GPRS", nil)
+	begun := time.Now()
+	asked := false
+	for {
+		r, err := m.do(at.Command{Line: "AT+CGATT?", Accept: at.Prefixed("+CGATT:"), Timeout: m.cfg.CommandTimeout})
+		if err != nil && !isRefusal(err) {
+			return m.as(CausePower, op, err)
+		}
+		if len(r.Lines) > 0 {
+			if v, ok := number(r.Lines[len(r.Lines)-1], "+CGATT:", 0); ok && v == 1 {
+				return nil
+			}
+		}
+		waited := time.Since(begun)
+		switch {
+		case waited >= m.cfg.AttachTimeout:
+			return fail(CauseAttach, op, "no GPRS after %v: does the plan include data, and does this cell carry it?", m.cfg.AttachTimeout)
+		case waited >= patience && !asked:
+			asked = true
+			m.setState(StepAttach, "asking the network for GPRS", nil)
+			_, err := m.do(at.Command{Line: "AT+CGATT=1", Timeout: m.cfg.AttachTimeout})
+			if err != nil && !isRefusal(err) {
+				return m.as(CauseAttach, op, err)
+			}
+		}
+		if err := m.pause(time.Second, ctx.Done()); err != nil {
+			return m.as(CauseAttach, op, err)
+		}
+	}
+}
+
+// as makes the *Error of a step out of how an exchange or a pause ended.
+func (m *Modem) as(c Cause, op string, err error) error {
+	var e *Error
+	var port *at.PortError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &e):
+		return err
+	case errors.As(err, &port), m.owner.fatal != nil:
+		c = CausePort
+	case errors.Is(err, errRebooted), errors.Is(err, at.ErrRestarted), errors.Is(err, at.ErrHung):
+		c = CausePower
+	}
+	return &Error{c, op, err}
+}
+
+func isRefusal(err error) bool {
+	var e *at.Error
+	return errors.As(err, &e)
+}

@@ -1,0 +1,117 @@
+package gsmnet
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says how to use the module. The zero value of each field has the meaning given with it.
+type Config struct {
+	APN      string // access point name; "": the one that the SIM's operator gives by itself (G2.6)
+	User     string // "": none
+	Password string // "": none
+	PIN      string // of the SIM, four to eight digits; "": none, a locked SIM is an error
+	Roaming  bool   // register in a foreign network is fine; false: it is refused as CauseRoaming, since it costs
+
+	// Baud is the speed that the port was opened with. It is fixed in the module and saved there (G2.1). 0: left as it is.
+	Baud int
+
+	// StateFile keeps what must survive a restart of the program: which PIN was tried. "": known for this process only.
+	StateFile string
+
+	// OnState is told every change of State, in order. It must not block and must not call the Modem. nil: nobody is told.
+	OnState func(State)
+	// Trace gets what goes over the serial line, out and in, from two goroutines. PIN and password are in it. nil: nothing.
+	Trace func(out bool, p []byte)
+
+	// How long to wait. The guide's values are the defaults.
+	CommandTimeout  time.Duration // ordinary command; 0: 10 s, then probes for the rest of the 60 s of G9.2
+	SIMTimeout      time.Duration // for the SIM to become ready; 0: 20 s
+	RegisterTimeout time.Duration // for registration; 0: 3 min
+	AttachTimeout   time.Duration // for AT+CGATT; 0: 180 s (G9.3)
+	ActivateTimeout time.Duration // for AT+QIACT; 0: 180 s (G9.3)
+	OpenTimeout     time.Duration // for CONNECT OK; 0: 110 s (below 2 minutes, G3.6)
+	CloseTimeout    time.Duration // for AT+QICLOSE; 0: 90 s (G9.3)
+	DeactTimeout    time.Duration // for AT+QIDEACT; 0: 60 s (G7.3), at most 90 s (G9.3)
+	PromptTimeout   time.Duration // for the prompt of AT+QISEND; 0: 10 s
+	SendTimeout     time.Duration // for SEND OK; 0: 30 s
+
+	// Linger is how long Close goes on sending what was written, and waits for it to be acknowledged. 0: 10 s.
+	Linger time.Duration
+	// SafetyPoll is how often an idle connection is asked for data and state although the module announced nothing. 0: 30 s.
+	SafetyPoll time.Duration
+
+	// Window is how many bytes may be unacknowledged. 0: 7300, the module's own buffer (G4.7).
+	Window int
+	// StartWindow is how many may be before the link has proved itself by acknowledging. 0: 3000 (G4.7).
+	StartWindow int
+	// PollMax is the longest time between two questions for acknowledgement. 0: 5 s (G4.8).
+	PollMax time.Duration
+	// StallTimeout is how long the count of unacknowledged bytes may not fall while it is 3000 or more. 0: 100 s (G4.9).
+	StallTimeout time.Duration
+	// TailTimeout is the same while it is less. 0: 120 s (G6.4).
+	TailTimeout time.Duration
+}
+
+// guideThreshold is from where on the guide calls a connection that acknowledges nothing broken after 100 s (G4.8, G4.9).
+const guideThreshold = 3000
+
+func (c Config) withDefaults() Config {
+	set := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&c.CommandTimeout, 10*time.Second)
+	set(&c.SIMTimeout, 20*time.Second)
+	set(&c.RegisterTimeout, 3*time.Minute)
+	set(&c.AttachTimeout, 180*time.Second)
+	set(&c.ActivateTimeout, 180*time.Second)
+	set(&c.OpenTimeout, 110*time.Second)
+	set(&c.CloseTimeout, 90*time.Second)
+	set(&c.DeactTimeout, 60*time.Second)
+	set(&c.PromptTimeout, 10*time.Second)
+	set(&c.SendTimeout, 30*time.Second)
+	set(&c.Linger, 10*time.Second)
+	set(&c.SafetyPoll, 30*time.Second)
+	set(&c.PollMax, 5*time.Second)
+	set(&c.StallTimeout, 100*time.Second)
+	set(&c.TailTimeout, 120*time.Second)
+	if c.Window == 0 {
+		c.Window = 7300
+	}
+	if c.StartWindow == 0 {
+		c.StartWindow = min(guideThreshold, c.Window)
+	}
+	return c
+}
+
+// Validate names the first field that can't be used, and why.
+func (c Config) Validate() error {
+	if err := checkAPN(c.APN); err != nil {
+		return fmt.Errorf("gsmnet: APN: %w", err)
+	}
+	if err := checkText(c.User); err != nil {
+		return fmt.Errorf("gsmnet: User: %w", err)
+	}
+	if err := checkText(c.Password); err != nil {
+		return fmt.Errorf("gsmnet: Password: %w", err)
+	}
+	if err := checkPIN(c.PIN); err != nil {
+		return fmt.Errorf("gsmnet: PIN: %w", err)
+	}
+	if (c.User != "" || c.Password != "") && c.APN == "" {
+		return errors.New("gsmnet: User and Password need an APN")
+	}
+	if c.Baud < 0 {
+		return errors.New("gsmnet: Baud is negative")
+	}
+	if c.Window != 0 && c.Window < maxSend {
+		return fmt.Errorf("gsmnet: Window: %d is less than one send of %d bytes", c.Window, maxSend)
+	}
+	if c.DeactTimeout > 90*time.Second {
+		return errors.New("gsmnet: DeactTimeout: more than the 90 s after which the module has to be restarted (G9.3)")
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package gsmnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fieldpost/fieldpost/gsmnet/at"
+)
+
+// The states that AT+QISTAT tells (G3.2).
+const (
+	stInitial    = "IP INITIAL"
+	stStart      = "IP START"
+	stConfig     = "IP CONFIG"
+	stInd        = "IP IND"
+	stActivated  = "IP GPRSACT"
+	stStatus     = "IP STATUS"
+	stConnecting = "TCP CONNECTING"
+	stUDP        = "UDP CONNECTING"
+	stClosed     = "IP CLOSE"
+	stConnected  = "CONNECT OK"
+	stDeact      = "PDP DEACT"
+)
+
+const (
+	// After AT+QIREGAPP's OK the state is not IP START yet: the vendor's own layer waits 100 ms, one board needed 2 s.
+	settleContext = 200 * time.Millisecond
+	// After a deactivation the network needs a while before it takes an activation; 2 to 10 s are used in the field.
+	afterDeact = 2 * time.Second
+	// activationTries is after how many refusals in a row the context is dropped before the next one.
+	activationTries = 3
+)
+
+// status asks for the TCP/IP state. On the wire:
+//
+//	AT+QISTAT → OK, STATE: IP INITIAL
+func (m *Modem) status() (string, error) {
+	r, err := m.do(at.Command{Line: "AT+QISTAT", Accept: stateReply, Timeout: m.cfg.CommandTimeout})
+	if err != nil {
+		return "", err
+	}
+	state, _ := parseState(r.Final)
+	return state, nil
+}
+
+// activate brings the context up explicitly, from whatever state the module's stack is in: what it says decides the next step
+// (G3.2, G3.3).
+func (m *Modem) activate(ctx context.Context) error {
+	const op = "activate the context"
+	if m.owner.contextUp {
+		return nil
+	}
+	m.setState(StepContext, "bringing up the GPRS context", nil)
+	deadline := time.Now().Add(m.cfg.ActivateTimeout)
+	for {
+		if m.owner.deactFirst {
+			if err := m.deactivate(ctx); err != nil {
+				return err
+			}
+		}
+		state, err := m.status()
+		if err != nil {
+			return m.as(CauseContext, op, err)
+		}
+		switch state {
+		case stInitial:
+			err = m.fromInitial(ctx)
+		case stStart:
+			err = m.qiact()
+		case stConfig, stInd: // another activation is under way
+			if time.Now().After(deadline) {
+				m.owner.deactFirst = true
+				deadline = time.Now().Add(m.cfg.ActivateTimeout)
+			}
+			err = m.pause(time.Second, ctx.Done())
+		case stActivated:
+			err = m.localAddress()
+		case stStatus, stClosed: // left over from an earlier run: it serves as it is if the settings can be made to fit
+			if err = m.contextSettings(); err == nil {
+				err = m.localAddress()
+			}
+			if err == nil {
+				m.owner.contextUp = true
+				return nil
+			}
+		case stConnecting, stUDP, stConnected: // left over (G3.3, G3.4)
+			err = m.qiclose()
+		default: // PDP DEACT and whatever else there may be (G3.3)
+			m.owner.deactFirst = true
+		}
+		if errors.Is(err, errNeedsDeact) {
+			m.owner.deactFirst, err = true, nil
+		}
+		if err != nil {
+			return m.as(CauseContext, op, err)
+		}
+		if ctx.Err() != nil {
+			return m.as(CauseContext, op, errGone)
+		}
+	}
+}
+
+// errNeedsDeact: the context stands in the way and has to be dropped first.
+var errNeedsDeact = errors.New("the context has to be dropped first")
+
+// fromInitial makes the settings and starts the context. On the wire (chapter 9's chart):
+//
+//	AT+QIREGAPP → OK, a pause, AT+QIACT → OK
+func (m *Modem) fromInitial(ctx context.Context) error {
+	if err := m.contextSettings(); err != nil {
+		return err
+	}
+	if err := m.set("AT+QIREGAPP"); err != nil {
+		if isRefusal(err) {
+			return errNeedsDeact
+		}
+		return err
+	}
+	if err := m.pause(settleContext, ctx.Done()); err != nil {
+		return err
+	}
+	return m.qiact()
+}
+
+// qiact activates. It blocks the module for up to 180 s (G9.3).
+func (m *Modem) qiact() error {
+	_, err := m.do(at.Command{Line: "AT+QIACT", Timeout: m.cfg.ActivateTimeout})
+	o := &m.owner
+	switch {
+	case err == nil:
+		o.activation = 0
+		m.count(func(s *Stats) { s.Activations++ })
+		return nil
+	case isRefusal(err):
+		o.activation++
+		o.deactFirst = true
+		if o.activation < activationTries {
+			return nil // once more, after AT+QIDEACT
+		}
+		o.activation = 0
+		return fail(CauseAPN, "activate the context", "the network refused it %d times: check APN %q, user and password, "+
+			"and whether the plan has data left", activationTries, m.cfg.APN)
+	}
+	return err
+}
+
+// localAddress asks for the address, which is also the last step of the activation. On the wire:
+//
+//	AT+QILOCIP → 10.12.34.56, without an OK
+func (m *Modem) localAddress() error {
+	r, err := m.do(at.Command{Line: "AT+QILOCIP", Accept: addressReply, Timeout: m.cfg.CommandTimeout})
+	if isRefusal(err) {
+		return errNeedsDeact
+	}
+	if err != nil {
+		return err
+	}
+	if a, err := netip.ParseAddr(r.Final); err == nil {
+		m.owner.address = a.String()
+	}
+	return nil
+}
+
+// setting is one that the module refuses while a context is up, and on some firmware also when it has the value already.
+type setting struct {
+	name, value string
+}
+
+// contextSettings makes what has to be set before the context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2):
+//
+//	AT+QIFGCNT=0, AT+QICSGP=1,"CMNET", AT+QIMODE=0, AT+QIMUX=0, AT+QINDI=1 → OK
+func (m *Modem) contextSettings() error {
+	list := []setting{{"QIFGCNT", "0"}}
+	if m.cfg.APN != "" {
+		v := "1," + quote(m.cfg.APN)
+		if m.cfg.User != "" || m.cfg.Password != "" {
+			v += "," + quote(m.cfg.User) + "," + quote(m.cfg.Password)
+		}
+		list = append(list, setting{"QICSGP", v})
+	}
+	list = append(list, setting{"QIMODE", "0"}, setting{"QIMUX", "0"}, setting{"QINDI", "1"})
+	for _, s := range list {
+		if err := m.setOrCheck(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setOrCheck sets a value; if that is refused, it reads the value back, and only if it differs the context has to go (G3.2).
+func (m *Modem) setOrCheck(s setting) error {
+	err := m.set("AT+" + s.name + "=" + s.value)
+	if !isRefusal(err) {
+		return err
+	}
+	prefix := "+" + s.name + ":"
+	r, rerr := m.do(at.Command{Line: "AT+" + s.name + "?", Accept: at.Prefixed(prefix), Timeout: m.cfg.CommandTimeout})
+	if rerr != nil && !isRefusal(rerr) {
+		return rerr
+	}
+	for _, line := range r.Lines {
+		if f, ok := fields(line, prefix); ok && sameSetting(f, s.value) {
+			return nil
+		}
+	}
+	if m.owner.refused == s.name {
+		m.owner.refused = ""
+		return fail(CauseContext, "set up the context", "the module refuses AT+%s also without a context: %w", s.name, err)
+	}
+	m.owner.refused = s.name
+	return errNeedsDeact
+}
+
+// deactivate drops the context. On the wire (G7.2, G7.3):
+//
+//	AT+QIDEACT → DEACT OK, within 60 s or the module has to be restarted
+func (m *Modem) deactivate(ctx context.Context) error {
+	const op = "drop the context"
+	m.owner.contextUp = false
+	_, err := m.do(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
+	if err != nil && !isRefusal(err) { // in IP INITIAL there is nothing to drop, and it answers ERROR
+		return m.as(CausePower, op, err)
+	}
+	m.owner.deactFirst = false
+	if err := m.pause(afterDeact, ctx.Done()); err != nil {
+		return m.as(CauseContext, op, err)
+	}
+	return nil
+}
+
+func deactReply(line string) at.Verdict {
+	switch line {
+	case "DEACT OK":
+		return at.Done
+	case "OK": // some firmware says it first
+		return at.More
+	case "CLOSED", "+PDP DEACT", "+PDP: DEACT": // of what is being dropped
+		return at.More
+	}
+	return at.Final(line)
+}
+
+// naming tells the module whether AT+QIOPEN gets a name or an address (G2.7). On the wire:
+//
+//	AT+QIDNSIP=1 → OK
+func (m *Modem) naming(isName bool) error {
+	want := 0
+	if isName {
+		want = 1
+	}
+	if m.owner.names == want {
+		return nil
+	}
+	if err := m.setOrCheck(setting{"QIDNSIP", fmt.Sprint(want)}); err != nil {
+		return err
+	}
+	m.owner.names = want
+	return nil
+}

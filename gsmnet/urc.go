@@ -1,0 +1,70 @@
+package gsmnet
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/fieldpost/fieldpost/gsmnet/at"
+)
+
+// onURC takes what the module says on its own. It runs on the owner, in the order of the wire, and only notes: what has to be
+// asked or sent is done by the loop.
+func (m *Modem) onURC(t at.Token) {
+	s := m.owner.sock
+	switch t.Kind {
+	case at.Data, at.Damage:
+		// Counted data that no AT+QIRD has asked for: an answer was lost or taken for another one's, and with it data.
+		m.breakSocket(CauseLink, errors.New("received data was lost on the serial line"))
+		return
+	case at.Line:
+	default:
+		return
+	}
+	switch line := t.Text; {
+	case line == "RDY": // G2.1: at a fixed rate the module says so when it starts
+		m.rebooted(errors.New("the module restarted by itself: check that its supply holds 2 A bursts"))
+	case line == "NORMAL POWER DOWN":
+		m.rebooted(errors.New("the module was switched off"))
+	case strings.HasPrefix(line, "UNDER_VOLTAGE POWER DOWN"), strings.HasPrefix(line, "OVER_VOLTAGE POWER DOWN"):
+		m.rebooted(errors.New("the module switched itself off because of its supply voltage: " + line))
+	case strings.HasPrefix(line, "+QIRDI:"): // G5.4
+		if s != nil {
+			s.readDue = true
+		}
+	case line == "CLOSED":
+		if s != nil {
+			s.closedByPeer()
+		}
+	case strings.HasPrefix(line, "+PDP DEACT"), strings.HasPrefix(line, "+PDP: DEACT"):
+		m.contextLost()
+	case strings.HasPrefix(line, "+CREG:"): // G2.3
+		if stat, ok := registrationURC(line, "+CREG:"); ok {
+			m.owner.stat = stat
+		}
+	case line == "+CPIN: NOT READY", line == "+CPIN: NOT INSERTED":
+		m.owner.contextUp = false
+		m.breakSocket(CauseSIM, errors.New("the SIM was removed"))
+		m.setState(StepSIM, "the SIM was removed", fail(CauseSIM, "watch the SIM", "the module says %q", line))
+	}
+}
+
+// rebooted: every setting, the context and the connection are gone (G9.1 comes next).
+func (m *Modem) rebooted(why error) {
+	o := &m.owner
+	o.boots++
+	wasUp := o.synced
+	o.synced, o.configured, o.contextUp, o.deactFirst, o.names, o.mayEcho = false, false, false, false, -1, true
+	m.count(func(s *Stats) { s.Restarts++ })
+	m.breakSocket(CausePower, why)
+	if wasUp {
+		m.setState(StepPower, why.Error(), &Error{CausePower, "watch the module", why})
+	}
+}
+
+func (m *Modem) contextLost() {
+	o := &m.owner
+	o.contextUp, o.deactFirst = false, true
+	why := errors.New("the network dropped the GPRS context")
+	m.breakSocket(CauseContext, why)
+	m.setState(StepContext, why.Error(), &Error{CauseContext, "watch the context", why})
+}

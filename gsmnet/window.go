@@ -1,0 +1,141 @@
+package gsmnet
+
+import "time"
+
+// window is the flow control of one connection: how much may be sent, when to ask for acknowledgement, when to give up (G4.7 to
+// G4.9). It is pure: every moment is an argument. Offsets count the payload bytes of the connection, from 0.
+type window struct {
+	max     int // never more unacknowledged than this (7300: the module's buffer, G4.7)
+	limit   int // what the link has earned so far
+	pollMax time.Duration
+	stall   time.Duration // G4.9
+	tail    time.Duration // G6.4
+
+	sent, acked uint64
+	progress    time.Time // when the count of unacknowledged bytes last fell, or became more than 0
+
+	asked time.Time     // when the last answer came
+	due   time.Time     // when to ask next; zero: no need
+	wait  time.Duration // the present backoff
+	rtt   time.Duration // from a send to its acknowledgement, smoothed; 0: unknown
+	rate  float64       // bytes acknowledged a second while the link was busy, smoothed; 0: unknown
+	mark  uint64        // the end of the send that is being timed; 0: none
+	since time.Time     // when it was sent
+}
+
+const (
+	// firstPoll is when to ask after a send on a link of unknown speed: GPRS answers within 0.3 to 1 s at best.
+	firstPoll = 400 * time.Millisecond
+	// minPoll keeps questions from crowding out the data: one takes about 15 ms of a line at 115200 baud.
+	minPoll = 60 * time.Millisecond
+)
+
+func newWindow(cfg Config) *window {
+	return &window{max: cfg.Window, limit: min(cfg.StartWindow, cfg.Window), pollMax: cfg.PollMax,
+		stall: cfg.StallTimeout, tail: cfg.TailTimeout}
+}
+
+// outstanding is how many bytes are unacknowledged, as far as is known.
+func (w *window) outstanding() int { return int(w.sent - w.acked) }
+
+// room is how many bytes may be sent now.
+func (w *window) room() int { return max(0, w.limit-w.outstanding()) }
+
+// onSent notes that the module has taken n bytes.
+func (w *window) onSent(n int, now time.Time) {
+	if w.outstanding() == 0 {
+		w.progress, w.wait = now, 0
+	}
+	w.sent += uint64(n)
+	if w.mark == 0 {
+		w.mark, w.since = w.sent, now
+	}
+	if w.due.IsZero() {
+		w.due = now.Add(w.first())
+	}
+}
+
+// first is how long after a send on an idle link the question is likely to find it acknowledged.
+func (w *window) first() time.Duration {
+	if w.rtt == 0 {
+		return firstPoll
+	}
+	return min(max(w.rtt, minPoll), w.pollMax)
+}
+
+// onAck notes an answer: the peer has acked bytes in all. need is how many bytes the next send wants room for, 0 if nothing waits.
+func (w *window) onAck(acked uint64, need int, now time.Time) {
+	gained := acked - w.acked
+	if gained > 0 {
+		w.learn(gained, acked, now)
+		w.acked, w.progress, w.wait = acked, now, 0
+		// The link has proved itself: let it use as much more as it has acknowledged, up to the module's buffer.
+		w.limit = min(w.max, w.limit+int(min(gained, uint64(w.max))))
+	}
+	w.asked = now
+	w.schedule(gained > 0, need, now)
+}
+
+// learn measures round trip and rate.
+func (w *window) learn(gained, acked uint64, now time.Time) {
+	if w.mark != 0 && acked >= w.mark {
+		sample := now.Sub(w.since)
+		if w.rtt == 0 {
+			w.rtt = sample
+		}
+		w.rtt += (sample - w.rtt) / 4
+		w.mark = 0
+	}
+	// Between two answers with bytes under way all the time the gain is what the link carries.
+	if d := now.Sub(w.progress); d > 0 && !w.asked.IsZero() && !w.progress.Before(w.asked.Add(-d)) {
+		r := float64(gained) / d.Seconds()
+		if w.rate == 0 {
+			w.rate = r
+		}
+		w.rate += (r - w.rate) / 4
+	}
+}
+
+// schedule decides when to ask again: when the link has probably acknowledged what matters, and later and later while it doesn't.
+func (w *window) schedule(gained bool, need int, now time.Time) {
+	if w.outstanding() == 0 {
+		w.due = time.Time{}
+		return
+	}
+	if !gained {
+		w.wait = min(max(w.wait*3/2, w.first()/2, minPoll), w.pollMax)
+		w.due = now.Add(w.wait)
+		return
+	}
+	bytes := w.outstanding()
+	if lacking := need - w.room(); lacking > 0 {
+		bytes = min(bytes, lacking)
+	}
+	wait := w.first()
+	if w.rate > 0 {
+		wait = time.Duration(float64(bytes) / w.rate * float64(time.Second))
+	}
+	w.due = now.Add(min(max(wait, minPoll), w.pollMax))
+}
+
+// hurry makes the next question come soon: somebody waits for it.
+func (w *window) hurry(now time.Time) {
+	if w.outstanding() > 0 && (w.due.IsZero() || w.due.After(now.Add(w.first()))) {
+		w.due = now.Add(w.first())
+	}
+}
+
+// refused notes that the module took nothing although there should have been room: its buffer is smaller than was thought.
+func (w *window) refused() { w.limit = max(maxSend, min(w.limit, w.outstanding())) }
+
+// deadline is when the connection counts as broken unless something is acknowledged; zero: never.
+func (w *window) deadline() time.Time {
+	switch n := w.outstanding(); {
+	case n == 0:
+		return time.Time{}
+	case n >= guideThreshold:
+		return w.progress.Add(w.stall)
+	default:
+		return w.progress.Add(w.tail)
+	}
+}
