@@ -370,6 +370,7 @@ func (l *ledger) prove(ctx context.Context, waitAcked func(context.Context, uint
 			l.withoutCount()
 			return
 		default:
+			lastWords(ctx)
 			l.fail(fail("session", fmt.Errorf("waiting for acknowledged bytes: %w", err)))
 			return
 		}

@@ -137,6 +137,7 @@ func (g *guard) send(ctx context.Context) {
 			return
 		}
 		if err := g.transmit(batch); err != nil {
+			lastWords(ctx)
 			g.fail(fail("session", fmt.Errorf("writing to %s: %w", g.lower.RemoteAddr(), err)))
 			return
 		}
@@ -144,6 +145,15 @@ func (g *guard) send(ctx context.Context) {
 			close(g.flushed)
 			return
 		}
+	}
+}
+
+// lastWords leaves the reader time to take the broker's answers that came before the connection broke, each of which
+// saves a message from being sent twice. Usually it finds the end at once and ends the session, and so the context.
+func lastWords(ctx context.Context) {
+	select {
+	case <-time.After(5 * time.Second): // a few AT+QIRD
+	case <-ctx.Done():
 	}
 }
 
