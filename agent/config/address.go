@@ -8,32 +8,6 @@ import (
 	"strings"
 )
 
-// Addresses are the brokers to try, in order of preference. In the file it is
-// one url or a list; as a variable, urls with commas between them.
-type Addresses []string
-
-// UnmarshalText splits a list that stands in one line.
-func (a *Addresses) UnmarshalText(text []byte) error {
-	*a = nil
-	for part := range strings.SplitSeq(string(text), ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			*a = append(*a, part)
-		}
-	}
-	return nil
-}
-
-// MarshalYAML writes a single address without a list around it.
-func (a Addresses) MarshalYAML() (any, error) {
-	switch len(a) {
-	case 0:
-		return "", nil
-	case 1:
-		return a[0], nil
-	}
-	return []string(a), nil
-}
-
 // Endpoint is a broker's address, taken apart.
 type Endpoint struct {
 	TLS  bool

@@ -45,14 +45,14 @@ type Modem struct {
 
 // Broker describes the MQTT broker and the account there.
 type Broker struct {
-	URL          Addresses `yaml:"url"`       // in order of preference
-	ClientID     string    `yaml:"client_id"` // "": the device's name
-	Username     string    `yaml:"username"`
-	Password     Secret    `yaml:"password,omitempty"`
-	PasswordFile string    `yaml:"password_file"`
-	CAFile       string    `yaml:"ca_file"` // PEM; "": the system's roots
-	QoS          int       `yaml:"qos"`     // of messages whose source names none
-	Keepalive    Duration  `yaml:"keepalive"`
+	URL          List     `yaml:"url"`       // in order of preference
+	ClientID     string   `yaml:"client_id"` // "": the device's name
+	Username     string   `yaml:"username"`
+	Password     Secret   `yaml:"password,omitempty"`
+	PasswordFile string   `yaml:"password_file"`
+	CAFile       string   `yaml:"ca_file"` // PEM; "": the system's roots
+	QoS          int      `yaml:"qos"`     // of messages whose source names none
+	Keepalive    Duration `yaml:"keepalive"`
 }
 
 // Queue bounds what is kept on disk.
@@ -92,6 +92,7 @@ type HTTPSource struct {
 	Listen    string `yaml:"listen"` // "": off
 	Token     Secret `yaml:"token,omitempty"`
 	TokenFile string `yaml:"token_file"` // "" and no token: no login, loopback only
+	Hosts     List   `yaml:"hosts"`      // names that requests may address it by, beside IP addresses and localhost
 }
 
 // Web is the status page.
@@ -99,6 +100,7 @@ type Web struct {
 	Listen    string `yaml:"listen"` // "": off
 	Token     Secret `yaml:"token,omitempty"`
 	TokenFile string `yaml:"token_file"` // "" and no token: no login, loopback only
+	Hosts     List   `yaml:"hosts"`      // names that requests may address it by, beside IP addresses and localhost
 }
 
 // Control is the unix socket by which commands reach the running agent.

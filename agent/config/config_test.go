@@ -64,7 +64,7 @@ func TestDefaultsApplyToWhatIsLeftOut(t *testing.T) {
 	want := config.Default()
 	want.Device = "pump-07"
 	want.Modem.APN = "CMNET"
-	want.Broker.URL = config.Addresses{"mqtt://broker.example"}
+	want.Broker.URL = config.List{"mqtt://broker.example"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -200,7 +200,7 @@ func TestOtherDefaults(t *testing.T) {
 func TestValidateWithoutAFile(t *testing.T) {
 	c := config.Default()
 	c.Device, c.Modem.Port = "demo", config.SimPort
-	c.Broker.URL = config.Addresses{"mqtt://127.0.0.1:1"}
+	c.Broker.URL = config.List{"mqtt://127.0.0.1:1"}
 	if err := c.Validate(); err != nil {
 		t.Error(err)
 	}

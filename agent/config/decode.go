@@ -96,7 +96,7 @@ func (l *loader) text(k key, node ast.Node) (text string, literal bool, err erro
 		parts := make([]string, len(n.Values))
 		for i, element := range n.Values {
 			if _, nested := element.(*ast.SequenceNode); nested {
-				return "", false, fmt.Errorf("is a list of urls, not of lists")
+				return "", false, fmt.Errorf("is a list of values, not of lists")
 			}
 			if parts[i], _, err = l.text(k, element); err != nil {
 				return "", false, err

@@ -68,7 +68,7 @@ func (k key) variable() string {
 
 func (k key) isSecret() bool { return k.field.Type() == reflect.TypeFor[Secret]() }
 
-func (k key) isList() bool { return k.field.Type() == reflect.TypeFor[Addresses]() }
+func (k key) isList() bool { return k.field.Type() == reflect.TypeFor[List]() }
 
 // set parses text into the field. The error is a sentence about the text.
 func (k key) set(text string) error {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // maxMQTTClients keeps the descriptors of local connections below the 512 that
@@ -13,6 +14,8 @@ const maxMQTTClients = 256
 
 func (c *Config) checkListeners(k *checker) {
 	between(k, "sources.mqtt.max_clients", c.Sources.MQTT.MaxClients, 1, maxMQTTClients)
+	checkHosts(k, "sources.http.hosts", c.Sources.HTTP.Hosts)
+	checkHosts(k, "web.hosts", c.Web.Hosts)
 	taken := make(map[string]string) // address → key
 	for _, l := range []struct {
 		key, address string
@@ -39,6 +42,14 @@ func (c *Config) checkListeners(k *checker) {
 			k.fail(l.key, "give each its own port", "%s is taken by %s", l.address, other)
 		}
 		taken[l.address] = l.key
+	}
+}
+
+func checkHosts(k *checker, key string, hosts List) {
+	for _, h := range hosts {
+		if strings.Contains(h, ":") || checkHost(h) != nil {
+			k.fail(key, "", "%.80q is not a name without port, such as pump-07.example", h)
+		}
 	}
 }
 

@@ -171,6 +171,8 @@ func TestRefused(t *testing.T) {
 		{"sources.http.listen", ":8081", "can be reached from the network"},
 		{"web.listen", "192.168.0.1:80", "can be reached from the network"},
 		{"web.listen", "127.0.0.1:8081", "taken by sources.http.listen"},
+		{"web.hosts", "pump.example:80", "a name without port"},
+		{"sources.http.hosts", "[a, b/c]", "a name without port"},
 		{"web.token", "${BAD_AT}", "at least 16"},
 		{"log.level", "inf", `did you mean "info"?`},
 		{"log.format", "xml", "not one of"},

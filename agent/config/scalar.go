@@ -107,6 +107,32 @@ func (d Duration) String() string {
 // MarshalText returns what String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// List is one value or several. As a variable it is written with commas
+// between them.
+type List []string
+
+// UnmarshalText splits a list that stands in one line.
+func (a *List) UnmarshalText(text []byte) error {
+	*a = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			*a = append(*a, part)
+		}
+	}
+	return nil
+}
+
+// MarshalYAML writes a single value without a list around it.
+func (a List) MarshalYAML() (any, error) {
+	switch len(a) {
+	case 0:
+		return "", nil
+	case 1:
+		return a[0], nil
+	}
+	return []string(a), nil
+}
+
 // mask stands for a secret wherever one would be printed. Its length says
 // nothing about the secret's.
 const mask = "********"
