@@ -63,6 +63,14 @@ func (w *wire) release() {
 	w.ack(total)
 }
 
+// processed acknowledges what the server's end has read so far, although the count is held.
+func (w *wire) processed() {
+	total := w.up.totalRead()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ack(total)
+}
+
 // refuse makes WaitAcked fail.
 func (w *wire) refuse(err error) {
 	w.mu.Lock()
@@ -168,6 +176,12 @@ func (s *stream) total() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.written
+}
+
+func (s *stream) totalRead() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readSum
 }
 
 func (s *stream) writeCalls() int {
