@@ -19,7 +19,8 @@ type fakeBroker struct {
 	onCut   func()              // called in the same moment
 	forgets bool                // the session does not survive the cut
 	early   bool                // QoS 2: hands messages on at PUBLISH instead of PUBREL; both are allowed (section 4.3.3)
-	answer  func(packet) []byte // instead of the usual answer, if it returns one
+	answer  func(packet) []byte // instead of the usual answer, if it returns one; an empty one is none
+	unacked bool                // nothing counts as acknowledged before acknowledge
 
 	group sync.WaitGroup
 
@@ -68,7 +69,9 @@ func (b *fakeBroker) serve(w *wire) {
 			return
 		}
 		answer := b.act(p)
-		w.processed()
+		if !b.unacked {
+			w.processed()
+		}
 		if b.moment("after "+name, w) {
 			return
 		}
@@ -85,6 +88,12 @@ func (b *fakeBroker) serve(w *wire) {
 		}
 	}
 }
+
+// push sends bytes to the client of the last connection.
+func (b *fakeBroker) push(p ...byte) { b.wire().down.write(p) }
+
+// acknowledge counts what has been read as acknowledged.
+func (b *fakeBroker) acknowledge() { b.wire().processed() }
 
 // name numbers the packets of each type.
 func (b *fakeBroker) name(p packet) string {
@@ -202,6 +211,19 @@ func (b *fakeBroker) payloads() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.delivered)
+}
+
+// got lists the packets of one type.
+func got[P packet](b *fakeBroker) []P {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []P
+	for _, p := range b.packets {
+		if p, ok := p.(P); ok {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // count is how many packets of a type came.

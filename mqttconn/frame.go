@@ -33,9 +33,8 @@ type frame struct {
 	body  []byte // the tail of bytes after the fixed header
 }
 
-func (f frame) kind() byte  { return f.bytes[0] >> 4 }
-func (f frame) flags() byte { return f.bytes[0] & 0x0f }
-func (f frame) qos() byte   { return f.bytes[0] >> 1 & 3 }
+func (f frame) kind() byte { return f.bytes[0] >> 4 }
+func (f frame) qos() byte  { return f.bytes[0] >> 1 & 3 }
 
 // id is the packet id of a packet that begins with it.
 func (f frame) id() uint16 { return binary.BigEndian.Uint16(f.body) }
@@ -55,6 +54,9 @@ func readFrame(r *bufio.Reader, limit int, buf []byte) (frame, error) {
 	buf = buf[:0]
 	first, err := r.ReadByte()
 	if err != nil {
+		return frame{}, err
+	}
+	if err := checkFirst(first); err != nil {
 		return frame{}, err
 	}
 	buf = append(buf, first)
@@ -122,37 +124,43 @@ func splitFrame(p []byte) (frame, error) {
 	return frame{bytes: p, body: p[at:]}, nil
 }
 
-// check verifies what the protocol fixes about a packet from a broker: its type, its flags and its length. What depends
-// on the state of the session is the guard's.
-func (f frame) check() error {
-	bad := func() error {
-		return malformed("a malformed packet of type %d (flags %d, %d bytes)", f.kind(), f.flags(), len(f.body))
-	}
-	n := len(f.body)
-	if f.kind() == typePublish {
-		if !f.publishFits() {
-			return bad()
-		}
-		return nil
-	}
+// checkFirst verifies the type and the flags of a packet from a broker (sections 2.2.1 and 2.2.2). It comes before anything
+// is believed of the length, so that a server of another kind is noticed at its first byte.
+func checkFirst(first byte) error {
 	var flags byte
-	var ok bool
+	switch kind := first >> 4; kind {
+	case typePublish:
+		return nil
+	case typePubrel:
+		flags = 2
+	case typeConnack, typePuback, typePubrec, typePubcomp, typeSuback, typeUnsuback, typePingresp:
+	default:
+		return malformed("a packet of type %d, which is none of a broker's", kind)
+	}
+	if first&0x0f != flags {
+		return malformed("a packet of type %d with the flags %d", first>>4, first&0x0f)
+	}
+	return nil
+}
+
+// check verifies what the protocol fixes about the rest of a packet from a broker. What depends on the state of the session
+// is the guard's.
+func (f frame) check() error {
+	n, ok := len(f.body), false
 	switch f.kind() {
+	case typePublish:
+		ok = f.publishFits()
 	case typeConnack:
 		ok = n == 2 && f.body[0] <= 1
-	case typePuback, typePubrec, typePubcomp, typeUnsuback:
+	case typePuback, typePubrec, typePubcomp, typePubrel, typeUnsuback:
 		ok = n == 2 && f.id() != 0
-	case typePubrel:
-		flags, ok = 2, n == 2 && f.id() != 0 // section 3.6.1
 	case typeSuback:
 		ok = n >= 3 && f.id() != 0
 	case typePingresp:
 		ok = n == 0
-	default:
-		return malformed("a packet of type %d, which only clients send", f.kind())
 	}
-	if !ok || f.flags() != flags {
-		return bad()
+	if !ok {
+		return malformed("a malformed packet of type %d with %d bytes", f.kind(), len(f.bytes))
 	}
 	return nil
 }
