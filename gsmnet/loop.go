@@ -198,7 +198,7 @@ func (m *Modem) notePort(err error) {
 // hung: the module has not answered for the 60 s of G9.2. Everything has to be found out anew.
 func (m *Modem) hung() {
 	o := &m.owner
-	o.synced, o.configured, o.contextUp, o.names = false, false, false, -1
+	o.synced, o.configured, o.prepared, o.contextUp, o.names = false, false, false, false, -1
 	err := &Error{CausePower, "talk to the module", errHung}
 	m.breakSocket(CausePower, errHung)
 	m.setState(StepPower, "the module has stopped answering", err)

@@ -40,6 +40,7 @@ type owner struct {
 	boots      int  // how often the module was seen to start or switch off
 	synced     bool // it answers, at our speed
 	configured bool // the settings that hold until a reset are made
+	prepared   bool // the settings that belong to the context are made
 	contextUp  bool // there is an address
 	leftOpen   bool // a connection was given up without closing it in the module
 	deactFirst bool // the context was lost: AT+QIDEACT comes first

@@ -76,10 +76,8 @@ func (m *Modem) activate(ctx context.Context) error {
 				deadline = time.Now().Add(m.cfg.ActivateTimeout)
 			}
 			err = m.pause(time.Second, ctx.Done())
-		case stActivated:
-			err = m.localAddress()
-		case stStatus, stClosed: // left over from an earlier run: it serves as it is if the settings can be made to fit
-			if err = m.contextSettings(); err == nil {
+		case stActivated, stStatus, stClosed: // an earlier run's serves as it is if the settings can be made to fit
+			if err = m.prepare(); err == nil {
 				err = m.localAddress()
 			}
 			if err == nil {
@@ -110,7 +108,8 @@ var errNeedsDeact = errors.New("the context has to be dropped first")
 //
 //	AT+QIREGAPP → OK, a pause, AT+QIACT → OK
 func (m *Modem) fromInitial(ctx context.Context) error {
-	if err := m.contextSettings(); err != nil {
+	m.owner.prepared = false
+	if err := m.prepare(); err != nil {
 		return err
 	}
 	if err := m.set("AT+QIREGAPP"); err != nil {
@@ -169,10 +168,13 @@ type setting struct {
 	name, value string
 }
 
-// contextSettings makes what has to be set before the context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2):
+// prepare makes what has to be set before the context, once for each context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2):
 //
 //	AT+QIFGCNT=0, AT+QICSGP=1,"CMNET", AT+QIMODE=0, AT+QIMUX=0, AT+QINDI=1 → OK
-func (m *Modem) contextSettings() error {
+func (m *Modem) prepare() error {
+	if m.owner.prepared {
+		return nil
+	}
 	list := []setting{{"QIFGCNT", "0"}}
 	if m.cfg.APN != "" {
 		v := "1," + quote(m.cfg.APN)
@@ -187,6 +189,7 @@ func (m *Modem) contextSettings() error {
 			return err
 		}
 	}
+	m.owner.prepared = true
 	return nil
 }
 
@@ -219,7 +222,7 @@ func (m *Modem) setOrCheck(s setting) error {
 //	AT+QIDEACT → DEACT OK, within 60 s or the module has to be restarted
 func (m *Modem) deactivate(ctx context.Context) error {
 	const op = "drop the context"
-	m.owner.contextUp = false
+	m.owner.contextUp, m.owner.prepared = false, false
 	_, err := m.do(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
 	if err != nil && !isRefusal(err) { // in IP INITIAL there is nothing to drop, and it answers ERROR
 		return m.as(CausePower, op, err)

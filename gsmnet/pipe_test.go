@@ -11,7 +11,7 @@ import (
 
 // pipeEnd is one end of an in-memory connection with a buffer, as a kernel's socket has one. It works inside a bubble.
 type pipeEnd struct {
-	in, out  *pipeBuffer
+	in, out *pipeBuffer
 }
 
 type pipeBuffer struct {

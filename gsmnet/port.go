@@ -40,7 +40,7 @@ const (
 )
 
 // OpenPort opens a serial port, 8N1 without flow control, and locks it against other programs. The errors say what is wrong and what
-// to do: port missing, no permission, held by another process.
+// to do: port missing, no permission, held by another process. One Read, one Write and Close may be called at the same time.
 func OpenPort(path string, baud int) (io.ReadWriteCloser, error) {
 	const op = "open the serial port"
 	lock, err := lockPort(path)
@@ -161,7 +161,6 @@ func (s *serialPort) Write(p []byte) (int, error) {
 	s.writes <- append([]byte(nil), p...) // the writer is free: each Write waits for it, and a dead port lets no other in
 	select {
 	case err := <-s.wrote:
-		s.leave()
 		if err != nil {
 			return 0, s.lost(err)
 		}
@@ -171,21 +170,16 @@ func (s *serialPort) Write(p []byte) (int, error) {
 		s.dead = fmt.Errorf("%s takes no bytes: the module is off, or holds its flow control line", s.path)
 		err := s.dead
 		s.mu.Unlock()
-		return 0, err // the writer still is inside, and leaves when the driver lets go
+		return 0, err
 	}
 }
 
+// writer leaves the port for each Write that has entered it, when the driver lets go, which may be long after Write has given up.
 func (s *serialPort) writer() {
 	for p := range s.writes {
 		err := s.writeAll(p)
-		s.mu.Lock()
-		late := s.dead != nil
-		s.mu.Unlock()
+		s.leave()
 		s.wrote <- err
-		if late {
-			s.leave()
-			return
-		}
 	}
 }
 

@@ -110,10 +110,10 @@ func (s *socket) sendable(now time.Time) int {
 // least is how much room a send of n bytes waits for: small pieces of a large backlog would only cost serial time.
 func (s *socket) least(n int) int { return min(n, maxSend*2/3) }
 
-// want is how much room the next send needs, 0 if nothing waits.
+// want is how much room the next send would like, 0 if nothing waits.
 func (s *socket) want() int {
 	n, _ := s.conn.pending()
-	return s.least(min(n, maxSend))
+	return min(n, maxSend)
 }
 
 // nextDue is when there may be something to do without anything happening before.

@@ -51,8 +51,8 @@ func sendReply(line string) at.Verdict {
 
 func (m *Modem) taken(s *socket, n int) {
 	s.fails = 0
-	s.win.onSent(n, time.Now())
 	s.conn.sent(n)
+	s.win.onSent(n, s.want(), time.Now())
 	m.count(func(st *Stats) { st.Sends++; st.PayloadOut += uint64(n) })
 }
 

@@ -53,7 +53,8 @@ func (m *Modem) rebooted(why error) {
 	o := &m.owner
 	o.boots++
 	wasUp := o.synced
-	o.synced, o.configured, o.contextUp, o.deactFirst, o.names, o.mayEcho = false, false, false, false, -1, true
+	o.synced, o.configured, o.prepared, o.contextUp, o.deactFirst = false, false, false, false, false
+	o.names, o.mayEcho = -1, true
 	m.count(func(s *Stats) { s.Restarts++ })
 	m.breakSocket(CausePower, why)
 	if wasUp {

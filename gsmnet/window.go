@@ -18,7 +18,7 @@ type window struct {
 	due   time.Time     // when to ask next; zero: no need
 	wait  time.Duration // the present backoff
 	rtt   time.Duration // from a send to its acknowledgement, smoothed; 0: unknown
-	rate  float64       // bytes acknowledged a second while the link was busy, smoothed; 0: unknown
+	rate  float64       // bytes acknowledged a second while some were outstanding, smoothed; 0: unknown
 	mark  uint64        // the end of the send that is being timed; 0: none
 	since time.Time     // when it was sent
 }
@@ -41,10 +41,10 @@ func (w *window) outstanding() int { return int(w.sent - w.acked) }
 // room is how many bytes may be sent now.
 func (w *window) room() int { return max(0, w.limit-w.outstanding()) }
 
-// onSent notes that the module has taken n bytes.
-func (w *window) onSent(n int, now time.Time) {
+// onSent notes that the module has taken n bytes. need is how many bytes the next send wants room for, 0 if nothing waits.
+func (w *window) onSent(n, need int, now time.Time) {
 	if w.outstanding() == 0 {
-		w.progress, w.wait = now, 0
+		w.progress, w.asked, w.wait = now, now, 0
 	}
 	w.sent += uint64(n)
 	if w.mark == 0 {
@@ -53,14 +53,32 @@ func (w *window) onSent(n int, now time.Time) {
 	if w.due.IsZero() {
 		w.due = now.Add(w.first())
 	}
+	if lacking := need - w.room(); lacking > 0 && w.rate > 0 {
+		if at := w.expect(lacking, now); at.Before(w.due) {
+			w.due = at
+		}
+	}
 }
 
-// first is how long after a send on an idle link the question is likely to find it acknowledged.
+// expect is when so many bytes more than at the last answer will probably have been acknowledged.
+func (w *window) expect(bytes int, now time.Time) time.Time {
+	at := w.asked.Add(time.Duration(float64(bytes) / w.rate * float64(time.Second)))
+	if soonest := now.Add(minPoll); at.Before(soonest) {
+		return soonest
+	}
+	if latest := now.Add(w.pollMax); at.After(latest) {
+		return latest
+	}
+	return at
+}
+
+// first is how long after a send on an idle link the question is likely to find it acknowledged. It is a little less than what
+// was measured: a question never finds less than the time it came at, so only asking earlier can show that the link got faster.
 func (w *window) first() time.Duration {
 	if w.rtt == 0 {
 		return firstPoll
 	}
-	return min(max(w.rtt, minPoll), w.pollMax)
+	return min(max(w.rtt*9/10, minPoll), w.pollMax)
 }
 
 // onAck notes an answer: the peer has acked bytes in all. need is how many bytes the next send wants room for, 0 if nothing waits.
@@ -80,14 +98,13 @@ func (w *window) onAck(acked uint64, need int, now time.Time) {
 func (w *window) learn(gained, acked uint64, now time.Time) {
 	if w.mark != 0 && acked >= w.mark {
 		sample := now.Sub(w.since)
-		if w.rtt == 0 {
+		if w.rtt == 0 || sample < w.rtt {
 			w.rtt = sample
 		}
 		w.rtt += (sample - w.rtt) / 4
 		w.mark = 0
 	}
-	// Between two answers with bytes under way all the time the gain is what the link carries.
-	if d := now.Sub(w.progress); d > 0 && !w.asked.IsZero() && !w.progress.Before(w.asked.Add(-d)) {
+	if d := now.Sub(w.progress); d > 0 {
 		r := float64(gained) / d.Seconds()
 		if w.rate == 0 {
 			w.rate = r
@@ -103,7 +120,7 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 		return
 	}
 	if !gained {
-		w.wait = min(max(w.wait*3/2, w.first()/2, minPoll), w.pollMax)
+		w.wait = min(max(w.wait*3/2, w.again(), minPoll), w.pollMax)
 		w.due = now.Add(w.wait)
 		return
 	}
@@ -111,11 +128,19 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 	if lacking := need - w.room(); lacking > 0 {
 		bytes = min(bytes, lacking)
 	}
-	wait := w.first()
 	if w.rate > 0 {
-		wait = time.Duration(float64(bytes) / w.rate * float64(time.Second))
+		w.due = w.expect(bytes, now)
+		return
 	}
-	w.due = now.Add(min(max(wait, minPoll), w.pollMax))
+	w.due = now.Add(w.first())
+}
+
+// again is how soon to ask once more after the first answer that showed nothing new: half of what a full send takes on this link.
+func (w *window) again() time.Duration {
+	if w.rate == 0 {
+		return w.first() / 2
+	}
+	return time.Duration(maxSend / 2 / w.rate * float64(time.Second))
 }
 
 // hurry makes the next question come soon: somebody waits for it.

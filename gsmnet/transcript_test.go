@@ -1,0 +1,350 @@
+package gsmnet_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fieldpost/fieldpost/gsmnet"
+)
+
+// A transcript is a serial dialogue in a text file. A line is one of
+//
+//	-> "AT\r"             the driver must write exactly this next
+//	<- "\r\nOK\r\n"       the module says this, once everything above has been written and said
+//	@ 500ms               the module lets so much time pass
+//	! dial 192.0.2.1:7007 what the program does: see (*script).act
+//	include up.txt        the lines of another file
+//	# text                nothing
+//
+// Each file is played three times: what the module says comes whole, byte by byte, and cut at random places.
+
+type entry struct {
+	kind string // "->", "<-", "@", "!"
+	text string
+	wait time.Duration
+	line string // where it stands
+}
+
+func loadTranscript(t *testing.T, name string) []entry {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []entry
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		line = strings.TrimSpace(line)
+		kind, rest, _ := strings.Cut(line, " ")
+		e := entry{kind: kind, text: strings.TrimSpace(rest), line: fmt.Sprintf("%s:%d", name, n)}
+		var err error
+		switch kind {
+		case "", "#":
+			continue
+		case "include":
+			list = append(list, loadTranscript(t, e.text)...)
+			continue
+		case "->", "<-":
+			e.text, err = strconv.Unquote(e.text)
+		case "@":
+			e.wait, err = time.ParseDuration(e.text)
+		case "!":
+		default:
+			err = errors.New("unknown kind of line")
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", e.line, err)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// player is the module's end of a transcript.
+type player struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	list    []entry
+	cut     func(n int) int // how much of n bytes to hand out at a time
+	out     []byte          // said, not yet read by the driver
+	got     []byte          // written by the driver, not yet matched
+	err     error
+	closed  bool
+}
+
+func newPlayer(list []entry, cut func(int) int) *player {
+	p := &player{cut: cut}
+	p.changed = sync.NewCond(&p.mu)
+	for _, e := range list {
+		if e.kind != "!" {
+			p.list = append(p.list, e)
+		}
+	}
+	p.mu.Lock()
+	p.advance()
+	p.mu.Unlock()
+	return p
+}
+
+// advance plays what is the module's turn. It is called with mu held.
+func (p *player) advance() {
+	for len(p.list) > 0 && p.err == nil {
+		e := p.list[0]
+		switch e.kind {
+		case "<-":
+			p.out = append(p.out, e.text...)
+		case "@":
+			p.list = p.list[1:]
+			time.AfterFunc(e.wait, func() {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.list = append([]entry{{kind: "."}}, p.list...)
+				p.advance()
+			})
+			p.list = append([]entry{{kind: "wait", line: e.line}}, p.list...)
+			return
+		case ".": // a wait is over
+			p.list = p.list[1:]
+		case "wait":
+			return
+		case "->":
+			if len(p.got) == 0 {
+				p.changed.Broadcast()
+				return
+			}
+			n := min(len(p.got), len(e.text))
+			if string(p.got[:n]) != e.text[:n] {
+				p.err = fmt.Errorf("%s: the driver wrote %q, want %q", e.line, p.got, e.text)
+				p.changed.Broadcast()
+				return
+			}
+			if n < len(e.text) {
+				p.changed.Broadcast()
+				return
+			}
+			p.got = p.got[n:]
+		}
+		p.list = p.list[1:]
+	}
+	if len(p.list) == 0 && len(p.got) > 0 && p.err == nil {
+		p.err = fmt.Errorf("after the end the driver wrote %q", p.got)
+	}
+	p.changed.Broadcast()
+}
+
+func (p *player) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.out) == 0 && !p.closed {
+		p.changed.Wait()
+	}
+	if p.closed {
+		return 0, io.EOF
+	}
+	n := copy(b, p.out[:p.cut(len(p.out))])
+	p.out = p.out[n:]
+	p.changed.Broadcast()
+	return n, nil
+}
+
+func (p *player) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return 0, io.ErrClosedPipe
+	}
+	p.got = append(p.got, b...)
+	p.advance()
+	return len(b), nil
+}
+
+func (p *player) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.changed.Broadcast()
+	return nil
+}
+
+// over reports what is left, once the program has done its part.
+func (p *player) over() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.err != nil:
+		return p.err
+	case len(p.list) > 0:
+		return fmt.Errorf("%s: not reached: %s %q", p.list[0].line, p.list[0].kind, p.list[0].text)
+	}
+	return nil
+}
+
+// script is the program's end of a transcript.
+type script struct {
+	m *gsmnet.Modem
+	c *gsmnet.Conn
+}
+
+// act does one line:
+//
+//	up [fails CAUSE]                 dial HOST:PORT [fails CAUSE]     write "text"
+//	read "text"                      eof          lost CAUSE          acked N
+//	close                            command AT+CSQ "line" …          state STEP
+//	sleep 5s
+func (s *script) act(t *testing.T, line string) error {
+	word, rest, _ := strings.Cut(line, " ")
+	arg, cause, fails := strings.Cut(rest, " fails ")
+	if word == "up" && strings.HasPrefix(rest, "fails ") {
+		cause, fails = strings.TrimPrefix(rest, "fails "), true
+	}
+	outcome := func(err error) error {
+		switch {
+		case !fails:
+			return err
+		case err == nil:
+			return fmt.Errorf("no error, want cause %s", cause)
+		case gsmnet.CauseOf(err).String() != cause:
+			return fmt.Errorf("cause %s, want %s: %w", gsmnet.CauseOf(err), cause, err)
+		}
+		return nil
+	}
+	switch word {
+	case "up":
+		return outcome(s.m.Up(t.Context()))
+	case "dial":
+		c, err := s.m.DialContext(t.Context(), "tcp", arg)
+		if err == nil {
+			s.c = c.(*gsmnet.Conn)
+		}
+		return outcome(err)
+	case "write":
+		text, err := strconv.Unquote(rest)
+		if err == nil {
+			_, err = s.c.Write([]byte(text))
+		}
+		return err
+	case "read":
+		text, err := strconv.Unquote(rest)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, len(text))
+		if _, err = io.ReadFull(s.c, b); err == nil && string(b) != text {
+			err = fmt.Errorf("read %q, want %q", b, text)
+		}
+		return err
+	case "eof", "lost":
+		n, err := s.c.Read(make([]byte, 10))
+		switch {
+		case n > 0:
+			return fmt.Errorf("read %d bytes, want the end", n)
+		case word == "eof" && err != io.EOF:
+			return fmt.Errorf("got %v, want io.EOF", err)
+		case word == "lost" && (errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || gsmnet.CauseOf(err).String() != rest):
+			return fmt.Errorf("got %v (cause %s), want cause %s", err, gsmnet.CauseOf(err), rest)
+		}
+		return nil
+	case "acked":
+		n, err := strconv.ParseUint(rest, 10, 64)
+		if err == nil {
+			err = s.c.WaitAcked(t.Context(), n)
+		}
+		if got := s.c.Acked(); err == nil && got != n {
+			err = fmt.Errorf("acked %d, want %d", got, n)
+		}
+		return err
+	case "close":
+		return s.c.Close()
+	case "command":
+		command, want, _ := strings.Cut(rest, " ")
+		lines, err := s.m.Command(t.Context(), command)
+		if got := strconv.Quote(strings.Join(lines, "|")); err == nil && got != want {
+			err = fmt.Errorf("got %s, want %s", got, want)
+		}
+		return err
+	case "state":
+		if got := s.m.State().Step.String(); got != rest {
+			return fmt.Errorf("state %s, want %s", got, rest)
+		}
+		return nil
+	case "sleep":
+		d, err := time.ParseDuration(rest)
+		time.Sleep(d)
+		return err
+	}
+	return fmt.Errorf("unknown action %q", word)
+}
+
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, f := range files {
+		name := filepath.Base(f)
+		if strings.HasPrefix(name, "part-") { // only included
+			continue
+		}
+		list := loadTranscript(t, name)
+		for _, way := range []string{"whole", "bytewise", "cut"} {
+			t.Run(strings.TrimSuffix(name, ".txt")+"/"+way, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(3, uint64(len(list))))
+				cut := map[string]func(int) int{
+					"whole":    func(n int) int { return n },
+					"bytewise": func(int) int { return 1 },
+					"cut":      func(n int) int { return 1 + r.IntN(n) },
+				}[way]
+				synctest.Test(t, func(t *testing.T) { play(t, list, cut) })
+			})
+		}
+	}
+}
+
+func play(t *testing.T, list []entry, cut func(int) int) {
+	p := newPlayer(list, cut)
+	var trace bytes.Buffer
+	var mu sync.Mutex
+	m, err := gsmnet.Open(p, gsmnet.Config{APN: "CMNET", PIN: "1234", Baud: 115200, Trace: func(out bool, b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&trace, "%v %q\n", out, b)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &script{m: m}
+	for _, e := range list {
+		if e.kind != "!" {
+			continue
+		}
+		if err := s.act(t, e.text); err != nil {
+			t.Errorf("%s: %s: %v", e.line, e.text, err)
+			break
+		}
+	}
+	synctest.Wait()
+	if err := p.over(); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		mu.Lock()
+		b := trace.Bytes()
+		t.Logf("the end of the dialogue:\n%s", b[max(0, len(b)-2500):])
+		mu.Unlock()
+	}
+	p.Close() // the end of the line: what the driver would still say is not part of the dialogue
+	m.Close()
+}
