@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// Config joins the parts of an agent. Queue, Link and Retry are required; the agent owns neither Queue nor Link: whoever
+// made them closes them after Run.
+type Config struct {
+	Device   string // shown in the status
+	Version  string // shown in the status
+	Broker   string // URL without credentials, shown in the status
+	LinkKind string // "modem" or "system", shown in the status
+
+	Queue *queue.Queue
+	Link  Link
+	// Retry says how long to wait before the next attempt, after err ended an attempt (stood is 0) or a session that
+	// had stood for so long.
+	Retry func(err error, stood time.Duration) time.Duration
+	// Sources run beside delivery; one that fails is shown, logged and started again.
+	Sources []Source
+	// Check refuses a message before it is stored; nil accepts everything that the queue takes.
+	Check func(queue.Message) error
+	Log   zerolog.Logger
+
+	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the
+	// goodbye to the broker a stop stays below 10 s.
+	StopWait time.Duration
+	// Settle is how long a source that failed rests before it is started again; 0 means 5 s.
+	Settle time.Duration
+}
+
+// Source is something that runs beside delivery and usually takes readings in.
+type Source struct {
+	Name   string
+	Run    func(context.Context) error // blocks until the context ends
+	Status func() SourceStatus         // nil: it isn't shown
+}
+
+// Agent is a running agent. Its methods are safe for concurrent use.
+type Agent struct {
+	cfg     Config
+	board   *board
+	started time.Time
+	kick    chan struct{} // capacity 1: cuts a wait between two attempts short
+}
+
+// New makes an agent; it does nothing before Run.
+func New(cfg Config) (*Agent, error) {
+	if cfg.Queue == nil || cfg.Link == nil || cfg.Retry == nil {
+		return nil, errors.New("agent: Queue, Link and Retry are required")
+	}
+	if cfg.StopWait <= 0 {
+		cfg.StopWait = 5 * time.Second
+	}
+	if cfg.Settle <= 0 {
+		cfg.Settle = 5 * time.Second
+	}
+	now := time.Now()
+	return &Agent{
+		cfg:     cfg,
+		board:   newBoard(cfg.Link.Steps(), now),
+		started: now,
+		kick:    make(chan struct{}, 1),
+	}, nil
+}
+
+// Run takes readings in and delivers until ctx ends, and returns nil then. Sources stop first, so that nothing is
+// accepted any more while the last proofs come in. An error means that the storage has failed: nothing can be promised any
+// more, and the process should end and start anew.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-a.cfg.Queue.Done():
+			cancel(a.cfg.Queue.Err())
+		case <-ctx.Done():
+		}
+	}()
+
+	var sources sync.WaitGroup
+	for _, s := range a.cfg.Sources {
+		sources.Go(func() { a.keepRunning(ctx, s) })
+	}
+	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
+	var link sync.WaitGroup
+	link.Go(func() { a.supervise(linkCtx) })
+	link.Go(func() { a.heartbeat(linkCtx) })
+	link.Go(func() { a.watchClock(linkCtx) })
+
+	<-ctx.Done()
+	sources.Wait()
+	stopLink()
+	link.Wait()
+	if err := a.cfg.Queue.Err(); err != nil {
+		return fmt.Errorf("agent: the storage has failed, nothing more is accepted: %w", err)
+	}
+	return nil
+}
+
+// keepRunning starts a source again and again until ctx ends.
+func (a *Agent) keepRunning(ctx context.Context, s Source) {
+	log := a.cfg.Log.With().Str("source", s.Name).Logger()
+	for ctx.Err() == nil {
+		err := s.Run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		log.Error().Err(err).Stringer("again_in", a.cfg.Settle).Msg("source failed")
+		sleep(ctx, a.cfg.Settle)
+	}
+}
+
+// heartbeat says every ten minutes where things stand, so that no state lasts without a trace in the log.
+func (a *Agent) heartbeat(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			st := a.Status()
+			a.cfg.Log.Info().Str("verdict", string(st.Verdict)).Uint64("waiting", st.Queue.Messages).
+				Uint64("delivered", st.Delivery.Delivered).Msg(st.Reason)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Kick ends the wait before the next attempt of the link, if there is one.
+func (a *Agent) Kick() {
+	select {
+	case a.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Status returns how things stand now.
+func (a *Agent) Status() Status {
+	st := Status{
+		Schema:    StatusSchema,
+		Version:   a.cfg.Version,
+		Device:    a.cfg.Device,
+		Running:   true,
+		Time:      time.Now(),
+		StartedAt: &a.started,
+		Queue:     QueueStatusOf(a.cfg.Queue),
+		Sources:   []SourceStatus{},
+	}
+	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Broker
+	st.Link.Modem = a.cfg.Link.Status()
+	for _, s := range a.cfg.Sources {
+		if s.Status != nil {
+			st.Sources = append(st.Sources, s.Status())
+		}
+	}
+	a.board.fill(&st)
+	return st
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

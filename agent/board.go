@@ -1,0 +1,226 @@
+package agent
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// keptOutages is how many past outages the status shows.
+const keptOutages = 16
+
+// board holds what the status shows of the link and of delivery. Its lock is held for copies only.
+type board struct {
+	mu        sync.Mutex
+	connected bool
+	since     time.Time
+	retryAt   time.Time
+	lastErr   error
+	steps     []StepStatus
+	outages   []Outage // oldest first; the last one may be open
+	sessions  uint64
+	session   Session // nil while none stands
+	upBefore  uint64  // stream bytes of ended sessions
+	dnBefore  uint64
+	delivery  DeliveryStatus
+	sent      map[uint64]bool // published and not released, so that repeats can be told
+	lastUp    time.Time       // end of the last session
+}
+
+func newBoard(steps []Step, now time.Time) *board {
+	b := &board{since: now, sent: make(map[uint64]bool)}
+	for _, s := range steps {
+		b.steps = append(b.steps, StepStatus{Step: s, State: StepIdle, Since: now})
+	}
+	b.outages = append(b.outages, Outage{From: now, Cause: CauseNone, Why: "the agent has just started"})
+	return b
+}
+
+// report notes where a step stands: what comes before it has been passed, what comes after it has to wait again. It
+// tells whether anything changed.
+func (b *board) report(step Step, state StepState, why string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := slices.IndexFunc(b.steps, func(s StepStatus) bool { return s.Step == step })
+	if at < 0 {
+		return false
+	}
+	changed := b.set(at, state, why, now)
+	for i := range b.steps {
+		switch {
+		case i < at && b.steps[i].State != StepOK:
+			b.set(i, StepOK, "", now)
+		case i > at && state != StepOK && !b.connected:
+			b.set(i, StepIdle, "", now)
+		}
+	}
+	return changed
+}
+
+func (b *board) set(i int, state StepState, why string, now time.Time) bool {
+	s := &b.steps[i]
+	if s.State == state && s.Why == why {
+		return false
+	}
+	if s.State != state {
+		s.Since = now
+	}
+	s.State, s.Why = state, why
+	return true
+}
+
+// failed notes the end of an attempt and when the next one comes.
+func (b *board) failed(err error, retryAt, now time.Time) {
+	cause := CauseOf(err)
+	b.settle(now)
+	if step, ok := stepOf(cause); ok {
+		b.report(step, StepFailed, whyOf(err), now)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lastErr, b.retryAt = err, retryAt
+	// A lost session opened the outage and names its cause; the attempts after it only explain why it goes on.
+	if o := b.openOutage(); o != nil && (o.Cause == CauseNone || o.Cause == cause) {
+		o.Cause, o.Why = cause, whyOf(err)
+	}
+}
+
+// settle ends the waiting of every step: the attempt is over.
+func (b *board) settle(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.steps {
+		if b.steps[i].State == StepWaiting {
+			b.set(i, StepIdle, "", now)
+		}
+	}
+}
+
+func (b *board) up(s Session, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connected, b.since, b.session = true, now, s
+	b.sessions++
+	b.lastErr, b.retryAt = nil, time.Time{}
+	for i := range b.steps {
+		b.set(i, StepOK, "", now)
+	}
+	if o := b.openOutage(); o != nil {
+		o.Until = &now
+	}
+}
+
+func (b *board) down(err error, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	up, down := b.session.Bytes()
+	b.upBefore += up
+	b.dnBefore += down
+	b.connected, b.since, b.session = false, now, nil
+	b.lastUp = now
+	for i := range b.steps {
+		if s := b.steps[i].Step; s == StepTCP || s == StepTLS || s == StepMQTT {
+			b.set(i, StepIdle, "", now)
+		}
+	}
+	if err == nil {
+		return
+	}
+	b.lastErr = err
+	b.outages = append(b.outages, Outage{From: now, Cause: CauseOf(err), Why: whyOf(err)})
+	if extra := len(b.outages) - keptOutages; extra > 0 {
+		b.outages = slices.Delete(b.outages, 0, extra)
+	}
+}
+
+// openOutage is called with the lock held.
+func (b *board) openOutage() *Outage {
+	if n := len(b.outages); n > 0 && b.outages[n-1].Until == nil {
+		return &b.outages[n-1]
+	}
+	return nil
+}
+
+func (b *board) count(change func(*DeliveryStatus)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(&b.delivery)
+}
+
+// sentBefore notes a message that an earlier session, perhaps of an earlier process, has published.
+func (b *board) sentBefore(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent[seq] = true
+}
+
+// departed counts a message that is on its way, for the first time or once more.
+func (b *board) departed(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.delivery.InFlight++
+	if b.sent[seq] {
+		b.delivery.Repeated++
+	}
+	b.sent[seq] = true
+}
+
+// landed counts a message whose fate in this session is known.
+func (b *board) landed(seq uint64, delivered bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.delivery.InFlight--
+	if delivered {
+		delete(b.sent, seq)
+		b.delivery.Delivered++
+		b.delivery.LastDeliveredAt = &now
+	}
+}
+
+// stepOf names the step at which a cause shows.
+func stepOf(c Cause) (Step, bool) {
+	switch c {
+	case CausePort:
+		return StepPort, true
+	case CausePower:
+		return StepPower, true
+	case CauseSIM, CausePIN:
+		return StepSIM, true
+	case CauseSearching, CauseDenied:
+		return StepRegistration, true
+	case CauseAttach:
+		return StepAttach, true
+	case CauseAPN:
+		return StepIP, true
+	case CauseDNS, CauseTCP:
+		return StepTCP, true
+	case CauseTLS:
+		return StepTLS, true
+	case CauseMQTT, CauseCredentials:
+		return StepMQTT, true
+	}
+	return "", false
+}
+
+// fill copies the board into a status.
+func (b *board) fill(st *Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st.Link.Connected, st.Link.Since = b.connected, b.since
+	if !b.retryAt.IsZero() {
+		at := b.retryAt
+		st.Link.RetryAt = &at
+	}
+	st.Link.Steps = slices.Clone(b.steps)
+	st.Link.Sessions = b.sessions
+	st.Link.BytesUp, st.Link.BytesDown = b.upBefore, b.dnBefore
+	if b.session != nil {
+		up, down := b.session.Bytes()
+		st.Link.BytesUp += up
+		st.Link.BytesDown += down
+	}
+	st.Outages = slices.Clone(b.outages)
+	slices.Reverse(st.Outages)
+	st.Delivery = b.delivery
+	st.Verdict, st.Reason = b.verdict(st)
+}

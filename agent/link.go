@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// Step names a link of the chain from the power to the broker.
+type Step string
+
+// The steps in the order in which they come up. On the machine's own network the chain begins at StepTCP.
+const (
+	StepPort         Step = "port"
+	StepPower        Step = "power"
+	StepSIM          Step = "sim"
+	StepRegistration Step = "registration"
+	StepAttach       Step = "attach"
+	StepIP           Step = "ip"
+	StepTCP          Step = "tcp"
+	StepTLS          Step = "tls"
+	StepMQTT         Step = "mqtt"
+)
+
+// Cause is what kept the link from standing, in one word that a person understands.
+type Cause string
+
+const (
+	CauseNone        Cause = ""
+	CausePort        Cause = "port"
+	CausePower       Cause = "power"
+	CauseSIM         Cause = "sim"
+	CausePIN         Cause = "pin"
+	CauseSearching   Cause = "searching"
+	CauseDenied      Cause = "denied"
+	CauseAttach      Cause = "attach"
+	CauseAPN         Cause = "apn"
+	CauseDNS         Cause = "dns"
+	CauseTCP         Cause = "tcp"
+	CauseTLS         Cause = "tls"
+	CauseMQTT        Cause = "mqtt"
+	CauseCredentials Cause = "credentials"
+	CauseLost        Cause = "lost" // a standing session broke
+	CauseStopped     Cause = "stopped"
+	CauseUnknown     Cause = "unknown"
+)
+
+// NeedsPerson reports whether waiting alone can't cure the cause.
+func (c Cause) NeedsPerson() bool {
+	switch c {
+	case CausePIN, CauseDenied, CauseCredentials, CauseTLS, CauseSIM:
+		return true
+	}
+	return false
+}
+
+// LinkError is a failure of the link with the one cause that a person understands. Links return it (wrapped or not);
+// any other error counts as CauseUnknown.
+type LinkError struct {
+	Cause Cause
+	Err   error
+	Why   string // what a person reads in the status; "": the text of Err
+}
+
+func (e *LinkError) Error() string { return e.Err.Error() }
+func (e *LinkError) Unwrap() error { return e.Err }
+
+// CauseOf finds the cause of err: CauseNone for nil, CauseUnknown for an error that carries none.
+func CauseOf(err error) Cause {
+	if err == nil {
+		return CauseNone
+	}
+	var le *LinkError
+	if errors.As(err, &le) {
+		return le.Cause
+	}
+	return CauseUnknown
+}
+
+// whyOf is the text of err for a person.
+func whyOf(err error) string {
+	var le *LinkError
+	if errors.As(err, &le) && le.Why != "" {
+		return le.Why
+	}
+	return err.Error()
+}
+
+// Report tells the supervisor where a step stands. It may be called from any goroutine, and also while a session stands
+// (coverage lost under a connection that lives on); it doesn't block.
+type Report func(step Step, state StepState, why string)
+
+// Link is the way to the broker: the module, or the machine's own network, with MQTT on top of it.
+type Link interface {
+	// Steps lists the chain of this link, in order.
+	Steps() []Step
+	// Connect blocks until an MQTT session stands, ctx ends or the attempt fails. resume lists the messages that were on
+	// their way when the last session ended, in the order of the queue.
+	Connect(ctx context.Context, resume []Resume, report Report) (Session, error)
+	// Status returns what is known of the module; nil where there is none.
+	Status() *ModemStatus
+	// Close ends what Connect left standing below a session.
+	Close() error
+}
+
+// Resume is a message that was published but not proved.
+type Resume struct {
+	Flight  queue.Flight
+	Message queue.Message
+}
+
+// Session is a standing MQTT session.
+type Session interface {
+	// Publish hands a message over; it blocks while the window is full. Messages go out in the order of the calls.
+	Publish(ctx context.Context, m queue.Message) (Receipt, error)
+	// Resumed returns the receipts of the messages that the broker's session still knows and that are on their way again.
+	Resumed() []Receipt
+	// Done is closed when the session has ended; Err then says why.
+	Done() <-chan struct{}
+	Err() error
+	// Bytes returns what went over the stream below TLS.
+	Bytes() (up, down uint64)
+	// Close says goodbye to the broker and waits until everything has stopped, no longer than ctx.
+	Close(ctx context.Context) error
+}
+
+// Receipt follows one message. Done is closed when its fate is known; Err is nil only if it has provably arrived.
+type Receipt interface {
+	Seq() uint64
+	Done() <-chan struct{}
+	Err() error
+}

@@ -1,0 +1,25 @@
+package agent
+
+import "github.com/fieldpost/fieldpost/queue"
+
+// QueueStatusOf reads the state of a queue.
+func QueueStatusOf(q *queue.Queue) QueueStatus {
+	s := q.Stats()
+	st := QueueStatus{
+		Messages: uint64(s.Messages), Bytes: uint64(s.Bytes), MaxBytes: uint64(s.MaxBytes), FileBytes: uint64(s.FileBytes),
+		Lanes: make(map[string]uint64), Dropped: make(map[string]uint64),
+	}
+	for lane, l := range s.Lanes {
+		st.Lanes[lane.String()] = uint64(l.Messages)
+		if !l.Oldest.IsZero() && (st.OldestAt == nil || l.Oldest.Before(*st.OldestAt)) {
+			st.OldestAt = &l.Oldest
+		}
+	}
+	for _, loss := range s.Losses {
+		st.Dropped[string(loss.Reason)] += loss.Messages
+	}
+	if err := q.Err(); err != nil {
+		st.Error = err.Error()
+	}
+	return st
+}

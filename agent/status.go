@@ -1,0 +1,116 @@
+package agent
+
+import "time"
+
+// StatusSchema is the version of the JSON form of Status; it rises when a key changes its meaning.
+const StatusSchema = 1
+
+// Status is what the agent knows about itself at one moment. Its JSON form is a contract: keys are snake_case, units are
+// in the names, and null stands for what is not known.
+type Status struct {
+	Schema    int            `json:"schema"`
+	Version   string         `json:"version"`
+	Device    string         `json:"device"`
+	Running   bool           `json:"running"`
+	Verdict   Verdict        `json:"verdict"`
+	Reason    string         `json:"reason"` // one plain sentence
+	Time      time.Time      `json:"time"`
+	StartedAt *time.Time     `json:"started_at"`
+	Link      LinkStatus     `json:"link"`
+	Queue     QueueStatus    `json:"queue"`
+	Delivery  DeliveryStatus `json:"delivery"`
+	Sources   []SourceStatus `json:"sources"`
+	Outages   []Outage       `json:"outages"` // newest first
+}
+
+// Verdict is the one word that comes first.
+type Verdict string
+
+const (
+	VerdictOK         Verdict = "ok"         // a session stands and messages flow, or there are none to send
+	VerdictConnecting Verdict = "connecting" // no session yet, or not again; messages wait in the queue
+	VerdictBlocked    Verdict = "blocked"    // someone has to act: SIM, PIN, credentials, certificate, storage
+	VerdictStopped    Verdict = "stopped"    // the agent doesn't run
+)
+
+// LinkStatus tells where the way to the broker stands.
+type LinkStatus struct {
+	Kind      string       `json:"kind"` // "modem" or "system"
+	Connected bool         `json:"connected"`
+	Since     time.Time    `json:"since"`    // of Connected
+	Broker    string       `json:"broker"`   // URL without credentials
+	RetryAt   *time.Time   `json:"retry_at"` // of the next attempt, while waiting for it
+	Steps     []StepStatus `json:"steps"`    // in the order in which they come up
+	Modem     *ModemStatus `json:"modem"`    // null on link: system, and before the module has answered
+	Sessions  uint64       `json:"sessions"` // MQTT sessions since the start of the agent
+	BytesUp   uint64       `json:"stream_bytes_up"`
+	BytesDown uint64       `json:"stream_bytes_down"`
+}
+
+// ModemStatus is what the module says of itself and of the network.
+type ModemStatus struct {
+	Model        string `json:"model"`
+	Operator     string `json:"operator"`
+	SignalDBm    *int   `json:"signal_dbm"`
+	Registration string `json:"registration"`
+	IP           string `json:"ip"`
+}
+
+// StepState is how far one step of the link has come.
+type StepState string
+
+const (
+	StepIdle    StepState = "idle"    // its turn has not come
+	StepWaiting StepState = "waiting" // under way
+	StepOK      StepState = "ok"
+	StepFailed  StepState = "failed"
+)
+
+// StepStatus is one link of the chain from the power to the broker.
+type StepStatus struct {
+	Step  Step      `json:"step"`
+	State StepState `json:"state"`
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"`
+}
+
+// QueueStatus is the state of the queue in messages and bytes.
+type QueueStatus struct {
+	Messages  uint64            `json:"messages"`
+	Bytes     uint64            `json:"bytes"`
+	MaxBytes  uint64            `json:"max_bytes"`
+	FileBytes uint64            `json:"file_bytes"`
+	OldestAt  *time.Time        `json:"oldest_at"`
+	Lanes     map[string]uint64 `json:"lanes"`   // messages by lane
+	Dropped   map[string]uint64 `json:"dropped"` // messages by reason, over the life of the file
+	Error     string            `json:"error"`   // why the storage has failed, empty while it works
+}
+
+// DeliveryStatus counts messages since the start of the agent.
+type DeliveryStatus struct {
+	Accepted        uint64     `json:"accepted"`
+	Refused         uint64     `json:"refused"`
+	Delivered       uint64     `json:"delivered"`
+	Repeated        uint64     `json:"repeated"` // sent once more because the proof of the first time was missing
+	InFlight        uint64     `json:"in_flight"`
+	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+}
+
+// SourceStatus is what one source has taken in.
+type SourceStatus struct {
+	Name      string     `json:"name"`
+	Address   string     `json:"address"`
+	Accepted  uint64     `json:"accepted"`
+	Refused   uint64     `json:"refused"`
+	LastAt    *time.Time `json:"last_at"`
+	LastTopic string     `json:"last_topic"`
+	Error     string     `json:"error"`
+}
+
+// Outage is a stretch of time without a session. Until is nil while it lasts.
+type Outage struct {
+	From  time.Time  `json:"from"`
+	Until *time.Time `json:"until"`
+	Cause Cause      `json:"cause"`
+	Why   string     `json:"why"`
+}

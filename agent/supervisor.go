@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// supervise keeps a session standing until ctx ends.
+func (a *Agent) supervise(ctx context.Context) {
+	for ctx.Err() == nil {
+		session, err := a.connect(ctx)
+		var stood time.Duration
+		if err == nil {
+			begin := time.Now()
+			err = a.serve(ctx, session)
+			stood = time.Since(begin)
+			a.board.down(err, time.Now())
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		wait := a.cfg.Retry(err, stood)
+		now := time.Now()
+		a.board.failed(err, now.Add(wait), now)
+		a.cfg.Log.Warn().Err(err).Str("cause", string(CauseOf(err))).Stringer("stood", stood.Round(time.Second)).
+			Stringer("again_in", wait.Round(time.Millisecond)).Msg("link is down")
+		a.rest(ctx, wait)
+	}
+}
+
+// connect makes one attempt.
+func (a *Agent) connect(ctx context.Context) (Session, error) {
+	resume, err := a.resume()
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	session, err := a.cfg.Link.Connect(ctx, resume, a.report)
+	if err != nil {
+		return nil, err
+	}
+	a.board.up(session, time.Now())
+	a.cfg.Log.Info().Str("broker", a.cfg.Broker).Int("resumed", len(session.Resumed())).
+		Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("connected")
+	return session, nil
+}
+
+// report is what the link is given to tell where a step stands.
+func (a *Agent) report(step Step, state StepState, why string) {
+	if a.board.report(step, state, why, time.Now()) {
+		a.cfg.Log.Debug().Str("step", string(step)).Str("state", string(state)).Msg(why)
+	}
+}
+
+// rest waits before the next attempt, unless someone kicks.
+func (a *Agent) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-a.kick: // an old kick was meant for an earlier wait
+	default:
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-a.kick:
+	case <-ctx.Done():
+	}
+}
+
+// resume lists what was on its way when the last session ended, in this process or before it.
+func (a *Agent) resume() ([]Resume, error) {
+	flights, err := a.cfg.Queue.Flights()
+	if err != nil {
+		return nil, err
+	}
+	var list []Resume
+	for _, f := range flights {
+		m, err := a.cfg.Queue.Get(f.Seq)
+		if err != nil {
+			continue // dropped or expired meanwhile: there is nothing to resume
+		}
+		a.board.sentBefore(f.Seq)
+		list = append(list, Resume{Flight: f, Message: m})
+	}
+	return list, nil
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// verdict says in one word and one sentence how things stand. It is called with the board's lock held and reads from st
+// what doesn't come from the board.
+func (b *board) verdict(st *Status) (Verdict, string) {
+	if st.Queue.Error != "" {
+		return VerdictBlocked, "the storage has failed: " + st.Queue.Error
+	}
+	if b.connected {
+		for _, s := range b.steps {
+			if s.State != StepOK {
+				return VerdictConnecting, join(fmt.Sprintf("%s: %s for %s; the connection is kept", s.Step, orState(s),
+					Span(st.Time.Sub(s.Since))), waiting(st))
+			}
+		}
+		return VerdictOK, join("connected for "+Span(st.Time.Sub(b.since)), waiting(st))
+	}
+	verdict := VerdictConnecting
+	if CauseOf(b.lastErr).NeedsPerson() {
+		verdict = VerdictBlocked
+	}
+	return verdict, join(b.whyNot(st), b.lastConnected(), waiting(st))
+}
+
+// whyNot explains why there is no session.
+func (b *board) whyNot(st *Status) string {
+	for _, s := range b.steps {
+		if s.State == StepWaiting {
+			return fmt.Sprintf("%s: %s for %s", s.Step, orState(s), Span(st.Time.Sub(s.Since)))
+		}
+	}
+	if b.lastErr == nil {
+		return "starting"
+	}
+	text := whyOf(b.lastErr)
+	if wait := b.retryAt.Sub(st.Time); wait > 0 {
+		text += "; next attempt in " + Span(wait)
+	}
+	return text
+}
+
+func (b *board) lastConnected() string {
+	if b.lastUp.IsZero() {
+		return "never connected since the start"
+	}
+	return "last connected " + b.lastUp.Format("15:04")
+}
+
+func waiting(st *Status) string {
+	switch n := st.Queue.Messages; n {
+	case 0:
+		return "nothing waits"
+	case 1:
+		return "1 message waits"
+	default:
+		return fmt.Sprintf("%d messages wait", n)
+	}
+}
+
+func orState(s StepStatus) string {
+	if s.Why != "" {
+		return s.Why
+	}
+	return string(s.State)
+}
+
+func join(parts ...string) string { return strings.Join(parts, "; ") }
+
+// Span writes a duration as a person would say it: the two largest units, no fractions.
+func Span(d time.Duration) string {
+	d = d.Round(time.Second)
+	switch {
+	case d < time.Second:
+		return "0 s"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return units(d, time.Minute, "min", time.Second, "s")
+	case d < 24*time.Hour:
+		return units(d, time.Hour, "h", time.Minute, "min")
+	}
+	return units(d, 24*time.Hour, "d", time.Hour, "h")
+}
+
+func units(d, big time.Duration, bigName string, small time.Duration, smallName string) string {
+	text := fmt.Sprintf("%d %s", d/big, bigName)
+	if rest := d % big / small; rest > 0 {
+		text += fmt.Sprintf(" %d %s", rest, smallName)
+	}
+	return text
+}
