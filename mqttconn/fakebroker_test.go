@@ -3,6 +3,7 @@ package mqttconn_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -56,8 +57,9 @@ func (b *fakeBroker) wire() *wire {
 	return b.wires[len(b.wires)-1]
 }
 
-func (b *fakeBroker) serve(w *wire) {
-	conn := w.server()
+func (b *fakeBroker) serve(w *wire) { b.serveOn(w, w.server()) }
+
+func (b *fakeBroker) serveOn(w *wire, conn net.Conn) {
 	defer conn.Close()
 	for {
 		p, err := packets.ReadPacket(conn)
