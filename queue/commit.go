@@ -48,6 +48,9 @@ func (q *Queue) run() {
 		} else {
 			q.lookAfter()
 		}
+		if q.Err() == nil {
+			q.compact()
+		}
 		if err := q.Err(); err != nil {
 			for _, r := range q.drainRequests(nil) {
 				r.reply <- result{err: err}
@@ -184,7 +187,6 @@ func (q *Queue) tryCommit(batch []*request, full bool) (err error) {
 		q.putBack(t)
 		return err
 	}
-	used := t.tx.Size()
 	if err := t.tx.Commit(); err != nil {
 		q.putBack(t)
 		err = storageError(err)
@@ -192,7 +194,7 @@ func (q *Queue) tryCommit(batch []*request, full bool) (err error) {
 		return q.escalate(err)
 	}
 	q.writeErrors = 0
-	q.used = max(q.used, used)
+	q.measure()
 	if err := s.inPlace(q.cfg.Path); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -28,6 +29,7 @@ type originTable struct {
 	list   []*origin // by number; nil where an entry is missing
 	ids    map[originKey]uint64
 	unsync []uint64 // not on disk yet
+	low    uint64   // all numbers below are taken
 }
 
 // at returns the origin with this number; nil if there is none.
@@ -48,14 +50,28 @@ func (t *originTable) find(m *Message) uint64 {
 	if id, ok := t.ids[key]; ok {
 		return id
 	}
-	id := uint64(len(t.list))
-	t.list = append(t.list, &origin{m.Source, m.Boot, m.Time.UnixMilli(), m.Mono.Milliseconds()})
+	id := t.free()
+	o := &origin{m.Source, m.Boot, m.Time.UnixMilli(), m.Mono.Milliseconds()}
+	if id == uint64(len(t.list)) {
+		t.list = append(t.list, o)
+	} else { // readers keep the list that they have
+		t.list = slices.Clone(t.list)
+		t.list[id] = o
+	}
 	if t.ids == nil {
 		t.ids = make(map[originKey]uint64)
 	}
 	t.ids[key] = id
 	t.unsync = append(t.unsync, id)
 	return id
+}
+
+// free returns the lowest number that no origin has.
+func (t *originTable) free() uint64 {
+	for t.low < uint64(len(t.list)) && t.list[t.low] != nil {
+		t.low++
+	}
+	return t.low
 }
 
 // load reads the table from its bucket. A damaged entry is left out: its messages lose their source and time, no more.
@@ -87,6 +103,45 @@ func (t *originTable) save(b *bbolt.Bucket) error {
 		}
 	}
 	return nil
+}
+
+// manyOrigins is from how many entries on Open looks which of them are still in use: each boot adds one for each source.
+const manyOrigins = 1024
+
+// pruneOrigins removes the origins that no message refers to, once there are many.
+func (q *Queue) pruneOrigins() error {
+	used := map[uint64]bool{}
+	many := false
+	err := q.view(func(tx *bbolt.Tx) error {
+		origins := tx.Bucket(bucketOrigins)
+		if many = origins.Stats().KeyN > manyOrigins; !many {
+			return nil
+		}
+		for _, l := range Lanes() {
+			tx.Bucket(laneBucket(l)).ForEach(func(_, v []byte) error {
+				if len(v) > recordHeader {
+					id, _ := binary.Uvarint(v[recordHeader:])
+					used[id] = true
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	if err != nil || !many {
+		return err
+	}
+	return q.store.Load().db.Update(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketOrigins).Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			if id, _ := binary.Uvarint(k); !used[id] {
+				if err := c.Delete(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // append appends the stored form: CRC-32C of the rest, boot, anchor, source.

@@ -65,6 +65,9 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 				q.removing[seq] = struct{}{}
 				q.removals = append(q.removals, removal{seq, reason})
 				q.forgetLocked(seq)
+				if q.reader != nil && q.reader.holds(seq) {
+					q.cuts++
+				}
 			}
 		}
 	}

@@ -34,7 +34,8 @@ type Queue struct {
 	removeBy, lossBy         time.Time // when what waits is due; zero if nothing does
 	lastCheck                time.Time
 	notBefore                time.Time // after a failed commit
-	panicked                 bool      // bbolt has, and holds its locks
+	nextCompact              time.Time
+	panicked                 bool // bbolt has, and holds its locks
 
 	mu          sync.Mutex // guards what follows; never held across I/O or a channel operation
 	err         error      // why done is closed; nil while it is not
@@ -50,6 +51,7 @@ type Queue struct {
 	flightDirty map[uint64]struct{} // differ from the disk
 	attempts    map[uint64]uint32
 	triesDirty  map[uint64]struct{}
+	reader      *Reader       // the newest
 	cuts        uint64        // rises when messages vanish that a Reader may hold
 	wake        chan struct{} // closed and replaced when there may be something new for Readers; nil if none waits
 	accepted    uint64
@@ -101,8 +103,13 @@ func Open(cfg Config) (*Queue, error) {
 		if s := q.store.Load(); s != nil {
 			s.db.Close()
 		}
-		lock.release()
-		return nil, err
+		// This start has ended in good order: it says nothing about the file.
+		state := stateRunning
+		if lock.clean {
+			state = stateClean
+		}
+		lock.starts = 0
+		return nil, errors.Join(err, lock.write(state), lock.release())
 	}
 	go q.run() // Close waits for it
 	return q, nil
@@ -135,8 +142,11 @@ func (q *Queue) load() error {
 		return err
 	}
 	q.fileSize = size
+	if err := q.pruneOrigins(); err != nil {
+		return err
+	}
+	q.measure()
 	return q.view(func(tx *bbolt.Tx) error {
-		q.used = tx.Size()
 		if err := q.origins.load(tx.Bucket(bucketOrigins)); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,13 +30,25 @@ type Reader struct {
 // part is a stretch of a lane that is handed out in order.
 type part struct {
 	lane    Lane
-	last    uint64 // the last one handed out
-	end     uint64 // the last one that belongs to it
+	last    atomic.Uint64 // the last one handed out
+	read    atomic.Uint64 // the last one read ahead
+	end     uint64        // the last one that belongs to it
 	history bool
-	ahead   []Message // read and not handed out
+	ahead   []Message // read and not handed out: behind last, up to read
 }
 
-// Reader returns a cursor for a new session with the broker.
+// holds reports whether the message may be among those read ahead. Any goroutine may ask.
+func (r *Reader) holds(seq uint64) bool {
+	for _, p := range r.parts {
+		if seq > p.last.Load() && seq <= p.read.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// Reader returns a cursor for a new session with the broker, which takes the place of the former: from an older Reader
+// messages may come that were released meanwhile.
 func (q *Queue) Reader() *Reader {
 	r := &Reader{q: q}
 	for _, l := range Lanes() {
@@ -47,7 +60,7 @@ func (q *Queue) Reader() *Reader {
 		}
 	}
 	q.mu.Lock()
-	r.cuts = q.cuts
+	r.cuts, q.reader = q.cuts, r
 	q.mu.Unlock()
 	return r
 }
@@ -66,7 +79,7 @@ func (r *Reader) split(l Lane) {
 	}
 	for _, p := range r.parts {
 		if p.lane == l && !p.history {
-			p.last = tail
+			p.last.Store(tail)
 		}
 	}
 	r.parts = append(r.parts, &part{lane: l, end: tail, history: true})
@@ -115,7 +128,7 @@ func (r *Reader) take() (Message, bool, error) {
 		}
 		m := p.ahead[0]
 		p.ahead = p.ahead[1:]
-		p.last = m.Seq
+		p.last.Store(m.Seq)
 		if reason := r.overdue(&m); reason != "" {
 			if err := r.q.Drop(reason, m.Seq); err != nil {
 				return Message{}, false, err
@@ -176,7 +189,7 @@ func (r *Reader) pick(history bool) (*part, error) {
 		if p.history != history {
 			continue
 		}
-		for len(p.ahead) == 0 && lanes[p.lane].Tail > p.last && p.last < p.end {
+		for len(p.ahead) == 0 && lanes[p.lane].Tail > p.last.Load() && p.last.Load() < p.end {
 			ahead, err := r.read(p, aheadMessages)
 			if err != nil {
 				return nil, err
@@ -185,6 +198,7 @@ func (r *Reader) pick(history bool) (*part, error) {
 				break
 			}
 			p.ahead = ahead
+			p.read.Store(ahead[len(ahead)-1].Seq)
 		}
 		if len(p.ahead) > 0 {
 			return p, nil
@@ -211,7 +225,7 @@ func (r *Reader) read(p *part, most int) ([]Message, error) {
 		if len(got.ahead) > 0 || !got.more {
 			return got.ahead, nil
 		}
-		p.last = got.last // a stretch of nothing but messages that are to go
+		p.last.Store(got.last) // a stretch of nothing but messages that are to go
 	}
 }
 
@@ -224,13 +238,13 @@ type stretch struct {
 }
 
 func (r *Reader) scan(p *part, most int, removed map[uint64]struct{}) (got stretch, err error) {
-	got.last = p.last
+	got.last = p.last.Load()
 	err = r.q.view(func(tx *bbolt.Tx) error {
 		view := r.q.viewTables()
 		end := min(p.end, view.lanes[p.lane].Tail)
 		size := 0
 		c := tx.Bucket(laneBucket(p.lane)).Cursor()
-		for k, v := c.Seek(appendKey(nil, p.last+1)); k != nil; k, v = c.Next() {
+		for k, v := c.Seek(appendKey(nil, got.last+1)); k != nil; k, v = c.Next() {
 			seq, err := parseKey(k)
 			if err != nil {
 				return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +64,8 @@ func prepareDir(path string) error {
 func (q *Queue) openOrRecover(clean bool) (*store, error) {
 	path := q.cfg.Path
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := createStore(path, q.cfg, nil); err != nil {
+		nothing := func(*bbolt.DB) error { return nil }
+		if err := createStore(path, q.cfg, true, nothing, func() error { return nil }); err != nil {
 			return nil, err
 		}
 		return openStore(path, q.cfg)

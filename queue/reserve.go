@@ -2,9 +2,9 @@ package queue
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,16 +37,37 @@ func (q *Queue) makeReady(need int64) error {
 		}
 		q.reserved = end
 	}
-	// bbolt would grow the file too, but hide which error it met.
-	if q.used+need > q.fileSize {
-		size := q.used + need + growStep
-		if err := s.file.Truncate(size); err != nil {
-			return err
-		}
-		if err := s.file.Sync(); err != nil {
-			return fmt.Errorf("flush: %w", errors.Unwrap(err))
-		}
-		q.fileSize = size
+	return q.grow(q.used + need)
+}
+
+// grow makes the file at least size bytes long. bbolt would do it too, but hide which error it met.
+func (q *Queue) grow(size int64) error {
+	if size <= q.fileSize {
+		return nil
 	}
+	s := q.store.Load()
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if q.fileSize = info.Size(); size <= q.fileSize { // bbolt did: the estimate was too low
+		return nil
+	}
+	size += growStep
+	if err := s.file.Truncate(size); err != nil {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	q.fileSize = size
 	return nil
+}
+
+// measure notes how much of the file is in use.
+func (q *Queue) measure() {
+	q.store.Load().db.View(func(tx *bbolt.Tx) error {
+		q.used = tx.Size()
+		return nil
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -123,14 +122,26 @@ func mapSize(maxBytes int64, path string) int {
 	return int(size)
 }
 
-// createStore makes an empty queue file so that a power cut leaves either none or a whole one: bbolt's own first write
-// is not atomic. fill may write more into the new file before it gets its name.
-func createStore(path string, cfg Config, fill func(*bbolt.DB) error) error {
+// createStore makes a queue file so that a power cut leaves either what was there before or a whole new one: bbolt's own
+// first write is not atomic. fill writes into the new file; ready is called when it is whole and about to get its name.
+// With empty it has all buckets and an epoch before fill sees it.
+func createStore(path string, cfg Config, empty bool, fill func(*bbolt.DB) error, ready func() error) error {
 	temp := path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("queue: %w", err)
 	}
-	if err := writeNew(temp, cfg, fill); err != nil {
+	err := writeNew(temp, cfg, func(db *bbolt.DB) error {
+		if empty {
+			if err := db.Update(initBuckets); err != nil {
+				return err
+			}
+		}
+		return fill(db)
+	})
+	if err == nil {
+		err = ready()
+	}
+	if err != nil {
 		os.Remove(temp)
 		return err
 	}
@@ -140,49 +151,55 @@ func createStore(path string, cfg Config, fill func(*bbolt.DB) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
-func writeNew(temp string, cfg Config, fill func(*bbolt.DB) error) error {
-	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoStatistics: true})
-	if err != nil {
-		return fmt.Errorf("queue: create %s: %w", temp, err)
-	}
-	db.AllocSize = growStep
-	epoch := make([]byte, 8)
-	rand.Read(epoch)
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range bucketNames() {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		meta := tx.Bucket(bucketMeta)
-		if err := meta.Put(keyFormat, binary.AppendUvarint(nil, fileFormat)); err != nil {
+func initBuckets(tx *bbolt.Tx) error {
+	for _, name := range bucketNames() {
+		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
-		return meta.Put(keyEpoch, epoch)
+	}
+	meta := tx.Bucket(bucketMeta)
+	if err := meta.Put(keyFormat, uvarint(fileFormat)); err != nil {
+		return err
+	}
+	epoch := make([]byte, 8)
+	rand.Read(epoch)
+	return meta.Put(keyEpoch, epoch)
+}
+
+// writeNew makes a file, lets fill write into it, and reads it through again.
+func writeNew(temp string, cfg Config, fill func(*bbolt.DB) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("queue: create %s: %w", temp, err)
+		}
+	}()
+	var f *os.File
+	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{
+		Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true, NoStatistics: true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			f, err = os.OpenFile(name, flag, mode)
+			return f, err
+		},
 	})
-	if err == nil && fill != nil {
-		err = fill(db)
+	if err != nil {
+		return err
+	}
+	db.AllocSize = growStep
+	err = fill(db)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = f.Stat(); err == nil {
+			err = reserveBlocks(f, info.Size()+cfg.Reserve)
+		}
+	}
+	if err == nil {
+		err = f.Sync()
 	}
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("queue: create %s: %w", temp, err)
-	}
-	f, err := os.OpenFile(temp, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("queue: create %s: %w", temp, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil {
-		err = reserveBlocks(f, info.Size()+cfg.Reserve)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		return fmt.Errorf("queue: create %s: %w", temp, err)
+		return err
 	}
 	return CheckFile(temp)
 }
@@ -245,9 +262,4 @@ func (s *store) inPlace(path string) error {
 		return fmt.Errorf("%w: %s was replaced while it was in use; start again", ErrFailed, path)
 	}
 	return nil
-}
-
-// damagedName is where a damaged file goes: a name that says when.
-func damagedName(path string, now time.Time) string {
-	return path + ".damaged-" + now.UTC().Format("20060102T150405Z")
 }
