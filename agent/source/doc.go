@@ -1,0 +1,37 @@
+// Package source takes readings in from local senders: by MQTT ([MQTT]) and by
+// HTTP ([HTTP]).
+//
+// It promises that a sender hears yes (a PUBACK or PUBREC, a 202) only after
+// the [Sink] has said that the reading is on disk, and that it hears yes for
+// nothing else: a reading that is refused, or whose fate isn't known in time,
+// gets no acknowledgement over MQTT, where the connection is closed so that
+// the sender keeps it and tries again, and an error status over HTTP. What a
+// broker would choke on (a wildcard, a control character, a payload above the
+// limit) is refused here, where the sender can still be told.
+//
+// What a sender may meet:
+//
+//   - A reading may come twice when the connection ends between the commit and
+//     the acknowledgement: the sender repeats it, with the DUP flag over MQTT,
+//     and the flag alone doesn't tell whether the first one arrived. At QoS 2
+//     a repetition is recognised as long as this process lives and the client
+//     keeps its session (clean session off); after a restart of the agent the
+//     session is gone, CONNACK says so, and a message that was in flight then
+//     may be stored twice.
+//   - Without a file of users, whoever reaches the listener may connect under
+//     any client id and thereby end the connection of the one that had it.
+//     With users, a client id belongs to the user that holds it.
+//   - Retained messages keep their flag on the way to the cloud; none is kept
+//     here. Subscriptions are refused: this is a door, not a broker.
+//   - When the agent stops, the wills of the clients are not sent: it is not
+//     the sensors that went away.
+//
+// The package does not look into payloads, and never logs them. It speaks MQTT
+// 3.1.1 only.
+//
+// All exported methods may be called concurrently. A Sink is called
+// concurrently, once for each sender at a time, so that a store may commit
+// many readings in one go.
+//
+// Reference: MQTT Version 3.1.1 (OASIS); RFC 9110 for the status codes.
+package source

@@ -1,0 +1,99 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// HTTPConfig describes a local HTTP listener.
+type HTTPConfig struct {
+	Address string // to listen on, HOST:PORT
+	Sink    Sink
+	Limits  Limits
+	Token   string   // bearer token that requests must carry; "": none
+	Hosts   []string // names under which the listener may be addressed, beside its own
+	QoS     byte     // of messages that name none
+	Log     zerolog.Logger
+	Listen  ListenFunc // nil: TCP
+}
+
+// HTTP is a local HTTP listener. It takes
+//
+//	POST /v1/messages/TOPIC   the body is the payload
+//	POST /v1/messages         the body is JSON lines, each a message; all are taken or none
+//
+// and answers 202 when the messages are on disk. The parameters qos, retain,
+// lane and expiry of the query apply to each message that doesn't have its own.
+type HTTP struct {
+	cfg   HTTPConfig
+	tally tally
+}
+
+// NewHTTP makes a listener; Run opens it.
+func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
+	if cfg.Sink == nil || cfg.Address == "" {
+		return nil, errors.New("source: HTTP needs a Sink and an Address")
+	}
+	s := &HTTP{cfg: cfg}
+	s.tally.listening(s.Name(), cfg.Address)
+	return s, nil
+}
+
+// Name returns "http".
+func (s *HTTP) Name() string { return "http" }
+
+// Status returns what was taken in since the start.
+func (s *HTTP) Status() agent.SourceStatus { return s.tally.read() }
+
+const (
+	maxConns  = 64      // more wait in the system's backlog
+	maxHeader = 8 << 10 // the topic stands in the first line; Go adds 4 KiB
+	// bodyTimeout is for a whole request: a sensor on the local network that
+	// takes longer has gone.
+	bodyTimeout = 30 * time.Second
+)
+
+// Run listens until ctx ends and returns nil then, when the requests that had
+// begun are answered.
+func (s *HTTP) Run(ctx context.Context) error {
+	ln, err := listen(ctx, s.cfg.Listen, s.cfg.Address, "sources.http.listen")
+	if err != nil {
+		s.tally.failed(err)
+		return err
+	}
+	s.tally.listening(s.Name(), ln.Addr().String())
+	log := quiet(s.cfg.Log, s.Name())
+	server := &http.Server{
+		Handler:           s.handler(log, ln.Addr().String()),
+		ReadHeaderTimeout: connectTimeout,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      bodyTimeout + acceptTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          stdlog.New(log, "", 0),
+	}
+	drained := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	})
+	err = server.Serve(steadyListener{netutil.LimitListener(ln, maxConns), log})
+	if stop() { // it ended by itself
+		return fmt.Errorf("source: the HTTP listener has ended: %w", err)
+	}
+	<-drained
+	return nil
+}

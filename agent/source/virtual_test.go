@@ -1,0 +1,132 @@
+package source_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/source"
+)
+
+// pipes is a listener in memory, for virtual time.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes {
+	return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "pipe"} }
+
+func (p *pipes) dial() net.Conn {
+	near, far := net.Pipe()
+	p.conns <- far
+	return near
+}
+
+// inBubble runs an MQTT source on pipes in virtual time.
+func inBubble(t *testing.T, s *sink, test func(t *testing.T, p *pipes)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		m, err := source.NewMQTT(source.MQTTConfig{Address: "memory", Sink: s,
+			Listen: func(context.Context, string) (net.Listener, error) { return p, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx) }()
+		test(t, p)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// closedAfter returns how long the other side keeps the connection.
+func closedAfter(c net.Conn) time.Duration {
+	begun := time.Now()
+	for buf := make([]byte, 64); ; {
+		if _, err := c.Read(buf); err != nil {
+			return time.Since(begun)
+		}
+	}
+}
+
+func TestClientThatNeverSaysWhoItIs(t *testing.T) {
+	inBubble(t, &sink{}, func(t *testing.T, p *pipes) {
+		if got, want := closedAfter(p.dial()), 10*time.Second; got != want {
+			t.Errorf("a silent client was cut after %v, want %v", got, want)
+		}
+		dripping := p.dial()
+		var drips sync.WaitGroup
+		defer drips.Wait()
+		drips.Go(func() {
+			for _, b := range connectPacket(4, cleanSession, 60, "slow") {
+				time.Sleep(3 * time.Second)
+				if _, err := dripping.Write([]byte{b}); err != nil {
+					return
+				}
+			}
+		})
+		if got, want := closedAfter(dripping), 10*time.Second; got != want {
+			t.Errorf("a dripping client was cut after %v, want %v", got, want)
+		}
+	})
+}
+
+func TestCommitThatNeverEnds(t *testing.T) {
+	s := &sink{}
+	inBubble(t, s, func(t *testing.T, p *pipes) {
+		s.gate = make(chan struct{}) // of this bubble
+		c := p.dial()
+		if _, err := c.Write(connectPacket(4, cleanSession, 600, "c")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(publishPacket(1, 0, 1, "t", "x")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := closedAfter(c), 10*time.Second; got != want {
+			t.Errorf("the client waited %v for its PUBACK, want an end after %v", got, want)
+		}
+	})
+}
+
+func TestClientWithoutKeepaliveMayBeSilentForHours(t *testing.T) {
+	inBubble(t, &sink{}, func(t *testing.T, p *pipes) {
+		c := p.dial()
+		if _, err := c.Write(connectPacket(4, cleanSession, 0, "c")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		if got, least := closedAfter(c), 12*time.Hour; got < least || got > 24*time.Hour {
+			t.Errorf("cut after %v, want half a day or more, and an end", got)
+		}
+	})
+}
