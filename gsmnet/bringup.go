@@ -213,8 +213,12 @@ func (m *Modem) as(c Cause, op string, err error) error {
 		return nil
 	case errors.As(err, &e):
 		return err
-	case errors.As(err, &port), m.owner.fatal != nil:
+	case m.owner.fatal != nil:
+		return m.owner.fatal
+	case errors.As(err, &port):
 		c = CausePort
+	case errors.Is(err, at.ErrTimeout) && !m.owner.synced: // and no probe was answered either (G9.3)
+		return &Error{CausePower, op, errHung}
 	case errors.Is(err, errRebooted), errors.Is(err, at.ErrRestarted), errors.Is(err, at.ErrHung):
 		c = CausePower
 	}

@@ -68,7 +68,10 @@ func (m *Modem) dial(ctx context.Context, t target) (*Conn, error) {
 			return nil, err
 		}
 		boots := m.owner.boots
-		if err = m.open(ctx, t); err == nil {
+		if err = m.openable(); err == nil {
+			err = m.open(ctx, t)
+		}
+		if err == nil {
 			return m.connected(t), nil
 		}
 		if m.owner.fatal != nil {
@@ -79,6 +82,28 @@ func (m *Modem) dial(ctx context.Context, t target) (*Conn, error) {
 		}
 	}
 	return nil, m.as(CauseTCP, op, err)
+}
+
+// openable asks for the state first (G3.2): a module that restarted without a word would open the connection all the same, in a
+// context of its own making and with none of our settings.
+func (m *Modem) openable() error {
+	state, err := m.status()
+	if err != nil {
+		return err
+	}
+	switch state {
+	case stStatus, stClosed:
+		return nil
+	case stConnecting, stUDP, stConnected: // G3.3, G3.4
+		return m.qiclose()
+	case stInitial:
+		m.rebooted(errors.New("the module has lost its context and settings without a word: it has probably restarted"))
+	case stDeact:
+		m.contextLost()
+	default:
+		m.dropContext()
+	}
+	return errStale
 }
 
 // errStale: the module's stack was in a state from which nothing can be opened; it has been put right.

@@ -148,7 +148,8 @@ func (m *Modem) lost(err error) {
 	if m.owner.fatal != nil || errors.Is(err, at.ErrClosed) {
 		return
 	}
-	m.owner.fatal = &Error{CausePort, "talk to the module", err}
+	// The text alone: what the port says, io.EOF for example, must not be taken for what the peer said.
+	m.owner.fatal = &Error{CausePort, "talk to the module", errors.New(err.Error())}
 }
 
 // do runs one command on the owner. It sees to what every command may end in: a timeout is followed by a resynchronisation, a
@@ -161,7 +162,15 @@ func (m *Modem) do(c at.Command) (at.Reply, error) {
 	}
 	r, err := m.d.Do(c)
 	m.after(err)
+	m.checkEcho()
 	return r, err
+}
+
+// checkEcho: echo was switched off, and only a restart switches it on again. A module that finds its speed by itself says no RDY.
+func (m *Modem) checkEcho() {
+	if m.d.EchoSeen() && m.owner.configured {
+		m.rebooted(errors.New("the module restarted without a word: check that its supply holds 2 A bursts"))
+	}
 }
 
 // after looks at how an exchange ended. After a restart nothing is asked here: the module boots, and is synchronised anew.
@@ -178,6 +187,7 @@ func (m *Modem) after(err error) {
 // resync waits until every older answer is over.
 func (m *Modem) resync() error {
 	polluted, err := m.d.Resync()
+	m.checkEcho()
 	if polluted {
 		m.breakSocket(CauseLink, errors.New("a send was cut on the serial line, and its rest had to be made up"))
 	}

@@ -37,17 +37,18 @@ type Modem struct {
 type owner struct {
 	sock *socket // the connection, nil if none
 
-	boots      int  // how often the module was seen to start or switch off
-	synced     bool // it answers, at our speed
-	configured bool // the settings that hold until a reset are made
-	prepared   bool // the settings that belong to the context are made
-	contextUp  bool // there is an address
-	leftOpen   bool // a connection was given up without closing it in the module
-	deactFirst bool // the context was lost: AT+QIDEACT comes first
-	names      int  // what QIDNSIP is: 1 names, 0 addresses, -1 unknown
-	mayEcho    bool // QISDE=0 was not confirmed
-	activation int  // failed activations in a row
-	stat       int  // the last registration state, -1 unknown
+	boots      int       // how often the module was seen to start or switch off
+	synced     bool      // it answers, at our speed
+	configured bool      // the settings that hold until a reset are made
+	prepared   bool      // the settings that belong to the context are made
+	contextUp  bool      // there is an address
+	leftOpen   bool      // a connection was given up without closing it in the module
+	regApp     time.Time // when AT+QIREGAPP was taken, zero when it was not
+	deactFirst bool      // the context was lost: AT+QIDEACT comes first
+	names      int       // what QIDNSIP is: 1 names, 0 addresses, -1 unknown
+	mayEcho    bool      // QISDE=0 was not confirmed
+	activation int       // failed activations in a row
+	stat       int       // the last registration state, -1 unknown
 	address    string
 	fatal      error // the port is gone
 	pins       pinGuard
@@ -199,6 +200,8 @@ func (m *Modem) ask(ctx context.Context, to chan<- *op, run func(context.Context
 	case <-ctx.Done():
 		return nil, &Error{m.State().cause(), "wait for the module", ctx.Err()}
 	case <-quit:
+		return nil, m.gone()
+	case <-m.done:
 		return nil, m.gone()
 	}
 	for {

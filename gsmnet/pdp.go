@@ -28,6 +28,7 @@ const (
 const (
 	// After AT+QIREGAPP's OK the state is not IP START yet: the vendor's own layer waits 100 ms, one board needed 2 s.
 	settleContext = 200 * time.Millisecond
+	settleLimit   = 5 * time.Second
 	// After a deactivation the network needs a while before it takes an activation; 2 to 10 s are used in the field.
 	afterDeact = 2 * time.Second
 	// activationTries is after how many refusals in a row the context is dropped before the next one.
@@ -69,6 +70,7 @@ func (m *Modem) activate(ctx context.Context) error {
 		case stInitial:
 			err = m.fromInitial(ctx)
 		case stStart:
+			m.owner.regApp = time.Time{}
 			err = m.qiact()
 		case stConfig, stInd: // another activation is under way
 			if time.Now().After(deadline) {
@@ -104,10 +106,14 @@ func (m *Modem) activate(ctx context.Context) error {
 // errNeedsDeact: the context stands in the way and has to be dropped first.
 var errNeedsDeact = errors.New("the context has to be dropped first")
 
-// fromInitial makes the settings and starts the context. On the wire (chapter 9's chart):
+// fromInitial makes the settings and starts the context; the state IP START follows some time after the OK. On the wire (chapter
+// 9's chart):
 //
-//	AT+QIREGAPP → OK, a pause, AT+QIACT → OK
+//	AT+QIREGAPP → OK, later AT+QIACT → OK
 func (m *Modem) fromInitial(ctx context.Context) error {
+	if t := m.owner.regApp; !t.IsZero() && time.Since(t) < settleLimit {
+		return m.pause(settleContext, ctx.Done())
+	}
 	m.owner.prepared = false
 	if err := m.prepare(); err != nil {
 		return err
@@ -118,10 +124,8 @@ func (m *Modem) fromInitial(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := m.pause(settleContext, ctx.Done()); err != nil {
-		return err
-	}
-	return m.qiact()
+	m.owner.regApp = time.Now()
+	return m.pause(settleContext, ctx.Done())
 }
 
 // qiact activates. It blocks the module for up to 180 s (G9.3).
@@ -222,7 +226,7 @@ func (m *Modem) setOrCheck(s setting) error {
 //	AT+QIDEACT → DEACT OK, within 60 s or the module has to be restarted
 func (m *Modem) deactivate(ctx context.Context) error {
 	const op = "drop the context"
-	m.owner.contextUp, m.owner.prepared = false, false
+	m.owner.contextUp, m.owner.prepared, m.owner.regApp = false, false, time.Time{}
 	_, err := m.do(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
 	if err != nil && !isRefusal(err) { // in IP INITIAL there is nothing to drop, and it answers ERROR
 		return m.as(CausePower, op, err)

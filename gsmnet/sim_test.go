@@ -17,12 +17,18 @@ import (
 
 // far is the server behind the simulated network: it hands out its end of each connection.
 type far struct {
-	conns chan net.Conn
+	conns  chan net.Conn
+	refuse func() error
 }
 
 func newFar() *far { return &far{conns: make(chan net.Conn, 4)} }
 
 func (f *far) dial(context.Context, string, string) (net.Conn, error) {
+	if f.refuse != nil {
+		if err := f.refuse(); err != nil {
+			return nil, err
+		}
+	}
 	a, b := bufferedPipe()
 	f.conns <- b
 	return a, nil
@@ -40,7 +46,13 @@ type rig struct {
 
 func newRig(t *testing.T, sim gsmsim.Config, cfg gsmnet.Config) *rig {
 	t.Helper()
+	return newRigWith(t, sim, cfg, nil)
+}
+
+func newRigWith(t *testing.T, sim gsmsim.Config, cfg gsmnet.Config, refuse func() error) *rig {
+	t.Helper()
 	r := &rig{far: newFar()}
+	r.far.refuse = refuse
 	if sim.Dial == nil {
 		sim.Dial = r.far.dial
 	}
@@ -73,15 +85,7 @@ func newRig(t *testing.T, sim gsmsim.Config, cfg gsmnet.Config) *rig {
 	t.Cleanup(func() {
 		m.Close()
 		r.module.Close()
-		for {
-			select {
-			case c := <-r.far.conns:
-				c.Close()
-				continue
-			default:
-			}
-			break
-		}
+		drain(r.far)
 		if t.Failed() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -90,6 +94,18 @@ func newRig(t *testing.T, sim gsmsim.Config, cfg gsmnet.Config) *rig {
 		}
 	})
 	return r
+}
+
+// drain closes the connections that nobody has asked for.
+func drain(f *far) {
+	for {
+		select {
+		case c := <-f.conns:
+			c.Close()
+		default:
+			return
+		}
+	}
 }
 
 func shorten(p []byte) string {

@@ -3,6 +3,7 @@ package gsmnet
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet/at"
 )
@@ -54,7 +55,7 @@ func (m *Modem) rebooted(why error) {
 	o.boots++
 	wasUp := o.synced
 	o.synced, o.configured, o.prepared, o.contextUp, o.deactFirst = false, false, false, false, false
-	o.names, o.mayEcho = -1, true
+	o.names, o.mayEcho, o.regApp = -1, true, time.Time{}
 	m.count(func(s *Stats) { s.Restarts++ })
 	m.breakSocket(CausePower, why)
 	if wasUp {

@@ -38,8 +38,13 @@ func newWindow(cfg Config) *window {
 // outstanding is how many bytes are unacknowledged, as far as is known.
 func (w *window) outstanding() int { return int(w.sent - w.acked) }
 
-// room is how many bytes may be sent now.
-func (w *window) room() int { return max(0, w.limit-w.outstanding()) }
+// room is how many bytes may be sent now: while less than the limit is unacknowledged, one more send (G4.7), never over max.
+func (w *window) room() int {
+	if w.outstanding() >= w.limit {
+		return 0
+	}
+	return max(0, w.max-w.outstanding())
+}
 
 // onSent notes that the module has taken n bytes. need is how many bytes the next send wants room for, 0 if nothing waits.
 func (w *window) onSent(n, need int, now time.Time) {

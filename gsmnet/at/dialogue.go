@@ -59,6 +59,7 @@ type Dialogue struct {
 	late     string // the command whose answer may still come: no probe asks the same
 	failed   error
 	promised int // bytes that the module may still wait for
+	echoed   bool
 	stats    Stats
 }
 
@@ -252,6 +253,22 @@ func (d *Dialogue) Handle(t Token) {
 	}
 }
 
+// EchoSeen reports whether the module has sent a command back since the last call (ATE1).
+func (d *Dialogue) EchoSeen() bool {
+	seen := d.echoed
+	d.echoed = false
+	return seen
+}
+
+// isEcho recognises the command that the module sends back (ATE1, the state after each reset).
+func (d *Dialogue) isEcho(line, command string) bool {
+	if command == "" || !strings.HasSuffix(strings.ToUpper(line), strings.ToUpper(command)) {
+		return false
+	}
+	d.echoed = true
+	return true
+}
+
 // Drain handles what has already arrived, without waiting. It reports whether the port still lives.
 func (d *Dialogue) Drain() bool {
 	for {
@@ -272,9 +289,4 @@ func (d *Dialogue) Drain() bool {
 			return d.failed == nil
 		}
 	}
-}
-
-// isEcho recognises the command that the module sends back (ATE1, the state after each reset).
-func isEcho(line, command string) bool {
-	return command != "" && strings.HasSuffix(strings.ToUpper(line), strings.ToUpper(command))
 }

@@ -114,7 +114,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 
 // line gives a line to the command, or past the gate: to the URCs or to the strays.
 func (d *Dialogue) line(c *Command, r *Reply, t Token) (done bool, err error) {
-	if isEcho(t.Text, c.Line) {
+	if d.isEcho(t.Text, c.Line) {
 		return false, nil
 	}
 	accept := c.Accept

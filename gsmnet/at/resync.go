@@ -84,7 +84,7 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 			}
 		case t.Kind != Line:
 			d.Handle(t)
-		case isEcho(t.Text, line):
+		case d.isEcho(t.Text, line):
 		case strings.HasPrefix(t.Text, answer):
 			seen = true
 		case seen && t.Text == "OK":

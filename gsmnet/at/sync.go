@@ -49,7 +49,7 @@ func (d *Dialogue) knock(line string, wait time.Duration) (string, error) {
 			return "", err
 		case t.Kind == Line && (t.Text == "OK" || t.Text == "0"):
 			return t.Text, nil
-		case t.Kind == Line && isEcho(t.Text, line), t.Kind == Prompt:
+		case t.Kind == Line && d.isEcho(t.Text, line), t.Kind == Prompt:
 		default:
 			d.Handle(t)
 		}
