@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// mqttLink puts MQTT on top of a way to open connections; modemLink and systemLink embed it.
+type mqttLink struct {
+	brokers []endpoint
+	next    int // which broker the next attempt tries: the same one after success, another after failure
+	config  mqttconn.Config
+	queue   *queue.Queue
+}
+
+// endpoint is a broker's address with what MQTT needs to talk to it.
+type endpoint struct {
+	address string // host:port
+	host    string // the name that its certificate has to bear
+	tls     bool
+}
+
+// steps is the part of the chain above the network.
+func (l *mqttLink) steps() []agent.Step {
+	if l.brokers[0].tls {
+		return []agent.Step{agent.StepTCP, agent.StepTLS, agent.StepMQTT}
+	}
+	return []agent.Step{agent.StepTCP, agent.StepMQTT}
+}
+
+// connect opens a connection with dial and an MQTT session over it.
+func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report agent.Report,
+	dial func(ctx context.Context, address string) (mqttconn.Conn, error)) (agent.Session, error) {
+	broker := l.brokers[l.next%len(l.brokers)]
+	cfg := l.config
+	cfg.TLS = nil
+	if broker.tls {
+		cfg.TLS = l.config.TLS.Clone()
+		cfg.TLS.ServerName = broker.host
+	}
+	cfg.Journal = journal{l.queue}
+	cfg.Resume = nil
+	for _, r := range resume {
+		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message)})
+	}
+	session, err := mqttconn.Connect(ctx, func(ctx context.Context) (mqttconn.Conn, error) {
+		report(agent.StepTCP, agent.StepWaiting, "connecting to "+broker.address)
+		conn, err := dial(ctx, broker.address)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.TLS != nil {
+			report(agent.StepTLS, agent.StepWaiting, "shaking hands with "+broker.address)
+		} else {
+			report(agent.StepMQTT, agent.StepWaiting, "waiting for the broker's answer")
+		}
+		return conn, nil
+	}, cfg)
+	if err != nil {
+		l.next++
+		return nil, err
+	}
+	return mqttSession{session}, nil
+}
+
+// mqttSession shows a mqttconn.Session as the agent's.
+type mqttSession struct{ *mqttconn.Session }
+
+func (s mqttSession) Publish(ctx context.Context, m queue.Message) (agent.Receipt, error) {
+	r, err := s.Session.Publish(ctx, toMQTT(m))
+	if err != nil {
+		return nil, linkError(err)
+	}
+	return r, nil
+}
+
+func (s mqttSession) Resumed() []agent.Receipt {
+	var list []agent.Receipt
+	for _, r := range s.Session.Resumed() {
+		list = append(list, r)
+	}
+	return list
+}
+
+func (s mqttSession) Err() error {
+	err := s.Session.Err()
+	if err == nil {
+		return nil
+	}
+	switch cause := causeOf(err); cause {
+	case agent.CauseTCP, agent.CauseMQTT, agent.CauseUnknown: // what broke a standing session is less certain than that it broke
+		return &agent.LinkError{Cause: agent.CauseLost, Err: err, Why: why(err)}
+	default:
+		return linkError(err)
+	}
+}
+
+func (s mqttSession) Bytes() (up, down uint64) {
+	st := s.Session.Stats()
+	return st.BytesUp, st.BytesDown
+}
+
+// journal keeps what is in flight in the queue's file.
+type journal struct{ queue *queue.Queue }
+
+func (j journal) Save(ctx context.Context, f mqttconn.Flight, durable bool) error {
+	return j.queue.SaveFlight(ctx, queue.Flight(f), durable)
+}
+
+func (j journal) Clear(ctx context.Context) error { return j.queue.ClearFlights(ctx) }
+
+func toMQTT(m queue.Message) mqttconn.Message {
+	return mqttconn.Message{Seq: m.Seq, Topic: m.Topic, QoS: m.QoS, Retain: m.Retain, Payload: m.Payload}
+}
+
+// linkError gives an error of gsmnet or mqttconn the one cause that the status shows.
+func linkError(err error) error {
+	var le *agent.LinkError
+	if err == nil || errors.As(err, &le) {
+		return err
+	}
+	return &agent.LinkError{Cause: causeOf(err), Err: err, Why: why(err)}
+}
+
+// why is the part of an error that a person needs: not on which way it came up.
+func why(err error) string {
+	var modem *gsmnet.Error
+	if errors.As(err, &modem) {
+		return modem.Err.Error()
+	}
+	var mqtt *mqttconn.Error
+	if errors.As(err, &mqtt) {
+		return strings.TrimPrefix(mqtt.Error(), "mqttconn: "+mqtt.Op+": ")
+	}
+	return err.Error()
+}

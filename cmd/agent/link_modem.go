@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
+)
+
+// modemLink is the way to the broker through the module. The module stays up between two sessions; a lost port is opened
+// again by name.
+type modemLink struct {
+	mqttLink
+	open        func() (io.ReadWriteCloser, error)
+	modemConfig gsmnet.Config
+
+	mu     sync.Mutex // guards what follows; held for copies only
+	modem  *gsmnet.Modem
+	report agent.Report // of the attempt or session that runs
+	info   *agent.ModemStatus
+}
+
+func (l *modemLink) Steps() []agent.Step {
+	return append([]agent.Step{agent.StepPort, agent.StepPower, agent.StepSIM, agent.StepRegistration, agent.StepAttach,
+		agent.StepIP}, l.steps()...)
+}
+
+func (l *modemLink) Connect(ctx context.Context, resume []agent.Resume, report agent.Report) (agent.Session, error) {
+	l.mu.Lock()
+	l.report = report
+	l.mu.Unlock()
+	modem, err := l.opened(report)
+	if err != nil {
+		return nil, linkError(err)
+	}
+	if err := modem.Up(ctx); err != nil {
+		return nil, linkError(err)
+	}
+	l.learn(ctx, modem)
+	session, err := l.connect(ctx, resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+		conn, err := modem.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		return conn.(*gsmnet.Conn), nil
+	})
+	if err != nil {
+		return nil, linkError(err)
+	}
+	return session, nil
+}
+
+// opened returns the module, opening the port anew when it was lost.
+func (l *modemLink) opened(report agent.Report) (*gsmnet.Modem, error) {
+	l.mu.Lock()
+	modem := l.modem
+	l.mu.Unlock()
+	if modem != nil {
+		select {
+		case <-modem.Done():
+			_ = modem.Close()
+		default:
+			return modem, nil
+		}
+	}
+	report(agent.StepPort, agent.StepWaiting, "opening the serial port")
+	port, err := l.open()
+	if err != nil {
+		return nil, &agent.LinkError{Cause: agent.CausePort, Err: err}
+	}
+	cfg := l.modemConfig
+	cfg.OnState = l.onState
+	modem, err = gsmnet.Open(port, cfg)
+	if err != nil {
+		_ = port.Close()
+		return nil, err
+	}
+	l.mu.Lock()
+	l.modem = modem
+	l.mu.Unlock()
+	return modem, nil
+}
+
+// onState passes on what the module tells, also while a session stands.
+func (l *modemLink) onState(s gsmnet.State) {
+	l.mu.Lock()
+	report := l.report
+	l.mu.Unlock()
+	step, ok := modemSteps[s.Step]
+	switch {
+	case report == nil || !ok:
+	case s.Step == gsmnet.StepReady:
+		report(step, agent.StepOK, s.Detail)
+	case s.Err != nil:
+		report(step, agent.StepFailed, s.Err.Error())
+	default:
+		report(step, agent.StepWaiting, s.Detail)
+	}
+}
+
+// modemSteps translates the module's steps into the agent's.
+var modemSteps = map[gsmnet.Step]agent.Step{
+	gsmnet.StepPort:         agent.StepPort,
+	gsmnet.StepPower:        agent.StepPower,
+	gsmnet.StepSIM:          agent.StepSIM,
+	gsmnet.StepRegistration: agent.StepRegistration,
+	gsmnet.StepAttach:       agent.StepAttach,
+	gsmnet.StepContext:      agent.StepIP,
+	gsmnet.StepReady:        agent.StepIP,
+}
+
+// learn asks the module who and where it is. What can't be had is left empty: the link doesn't depend on it.
+func (l *modemLink) learn(ctx context.Context, modem *gsmnet.Modem) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	info, err := modem.Info(ctx)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.info = &agent.ModemStatus{Model: info.Model, Operator: info.Operator, SignalDBm: info.SignalDBm,
+		Registration: info.Registration, IP: info.IP.String()}
+}
+
+func (l *modemLink) Status() *agent.ModemStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.info
+}
+
+func (l *modemLink) Close() error {
+	l.mu.Lock()
+	modem := l.modem
+	l.mu.Unlock()
+	if modem == nil {
+		return nil
+	}
+	return modem.Close()
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/diode"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+func newRun() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent until it is told to stop",
+		Long: `Runs the agent in the foreground. SIGTERM and SIGINT stop it within 10 s: nothing is accepted any more, the proofs of
+what is on its way are waited for, and what stays in the queue is delivered after the next start.
+
+A missing module or an unreachable broker doesn't end it: readings are still taken in, and "fieldpost status" says why
+nothing flows. Exit code 75: something that a restart may cure; 78: the configuration.`,
+		Args: cobra.NoArgs,
+		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), cfg, cmd.ErrOrStderr())
+		}),
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func run(ctx context.Context, cfg *config.Config, errOut io.Writer) error {
+	log, flush, err := newLogger(cfg.Log, errOut)
+	if err != nil {
+		return err
+	}
+	defer flush()
+	d, err := wiring{}.wire(cfg, log)
+	if err != nil {
+		return startError(err)
+	}
+	log.Info().Str("version", version).Str("device", cfg.Device).Str("link", cfg.Link).
+		Int("waiting", d.queue.Stats().Messages).Msg("started")
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		feedWatchdog(ctx, d.queue)
+	}()
+	err = d.agent.Run(ctx)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	<-fed
+	waiting := d.queue.Stats().Messages
+	if closeErr := d.Close(); err == nil && closeErr != nil {
+		err = closeErr
+	}
+	if err != nil {
+		return &exitError{exitTemporary, err}
+	}
+	log.Info().Int("waiting", waiting).Msg("stopped")
+	return nil
+}
+
+// startError gives a failed start its exit code.
+func startError(err error) error {
+	var locked *queue.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return &exitError{exitTemporary, err}
+	case errors.Is(err, fs.ErrPermission), errors.As(err, new(*config.Error)):
+		return &exitError{exitConfig, err}
+	}
+	return &exitError{exitTemporary, err}
+}
+
+// feedWatchdog tells the service manager that the agent works, as long as the queue answers.
+func feedWatchdog(ctx context.Context, q *queue.Queue) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || limit == 0 {
+		return
+	}
+	tick := time.NewTicker(limit / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if q.Sync(ctx) == nil {
+				_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
+			}
+		case <-ctx.Done():
+			return
+		case <-q.Done():
+			return
+		}
+	}
+}
+
+// newLogger writes to out without ever blocking whoever logs: a pipe that nobody reads must not stop a reading. flush
+// waits until what was logged has been written.
+func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, flush func(), err error) {
+	level, err := zerolog.ParseLevel(cfg.Level)
+	if err != nil {
+		return log, nil, &exitError{exitConfig, fmt.Errorf("log.level: %w", err)}
+	}
+	f, _ := out.(*os.File)
+	if cfg.Format == "console" || cfg.Format == "auto" && f != nil && term.IsTerminal(int(f.Fd())) {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: os.Getenv("NO_COLOR") != ""}
+	}
+	w := diode.NewWriter(out, 1000, 0, func(missed int) {
+		fmt.Fprintf(out, "fieldpost: %d log lines were dropped: standard error is not read fast enough\n", missed)
+	})
+	return zerolog.New(w).Level(level).With().Timestamp().Logger(), func() { _ = w.Close() }, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/agent/web/control"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+func newSend() *cobra.Command {
+	var path, lane string
+	var qos int
+	var retain bool
+	cmd := &cobra.Command{
+		Use:   "send TOPIC PAYLOAD",
+		Short: "Put one message into the queue",
+		Long: `Puts one message into the queue, through the running agent or into the file of a stopped one, and returns when it is
+on disk. A PAYLOAD of - is read from standard input.`,
+		Args: cobra.ExactArgs(2),
+		RunE: withCode(func(cmd *cobra.Command, args []string) error {
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			m := queue.Message{Topic: args[0], Payload: []byte(args[1]), QoS: byte(cfg.Broker.QoS), Retain: retain, Source: "send"}
+			if args[1] == "-" {
+				// One byte more than allowed, so that a longer one is refused and not cut.
+				if m.Payload, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), int64(cfg.Limits.MaxPayload)+1)); err != nil {
+					return fmt.Errorf("standard input: %w", err)
+				}
+			}
+			if qos >= 0 {
+				m.QoS = byte(min(qos, 3)) // 3 is refused by the check below
+			}
+			if lane != "" {
+				if m.Lane, err = queue.ParseLane(lane); err != nil {
+					return &exitError{exitUsage, err}
+				}
+			}
+			if err := check(cfg)(m); err != nil {
+				return &exitError{exitUsage, err}
+			}
+			seq, err := send(cmd.Context(), cfg, m)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "stored as message %d\n", seq)
+			return nil
+		}),
+	}
+	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&lane, "lane", "", "alarm, normal or bulk (default: normal)")
+	cmd.Flags().IntVar(&qos, "qos", -1, "0, 1 or 2 (default: broker.qos)")
+	cmd.Flags().BoolVar(&retain, "retain", false, "let the broker keep it as the topic's last value")
+	return cmd
+}
+
+// send stores m through the running agent or, when none runs, in the queue's file.
+func send(ctx context.Context, cfg *config.Config, m queue.Message) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	seq, err := control.NewClient(cfg.ControlSocket()).Send(ctx, m.Topic, m.Payload, control.SendOptions{QoS: &m.QoS, Retain: m.Retain, Lane: m.Lane})
+	if err == nil {
+		return seq, nil
+	}
+	if !errors.Is(err, control.ErrNotRunning) {
+		var refusal *control.Error
+		if errors.As(err, &refusal) && refusal.Temporary() {
+			return 0, &exitError{exitTemporary, err}
+		}
+		return 0, err
+	}
+	q, err := openQueue(cfg)
+	if err != nil {
+		return 0, err
+	}
+	seq, err = q.Put(ctx, m)
+	return seq, errors.Join(err, q.Close())
+}

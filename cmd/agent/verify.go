@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// newVerify is the child process that reads a queue file which may be damaged: on some kinds of damage the storage
+// library ends the process that reads it, which must not be the agent.
+func newVerify() *cobra.Command {
+	return &cobra.Command{
+		Use:    verifyCommand + " FILE",
+		Short:  "Check a queue file",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE:   withCode(func(_ *cobra.Command, args []string) error { return queue.VerifyFile(args[0]) }),
+	}
+}
+
+const verifyCommand = "verify-queue"
+
+// verifyQueue checks a queue file in a child process.
+func verifyQueue(ctx context.Context, path string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return nil // no way to check: the queue opens the file as it is
+	}
+	out, err := exec.CommandContext(ctx, self, verifyCommand, path).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/agent/source"
+	"github.com/fieldpost/fieldpost/agent/web"
+	"github.com/fieldpost/fieldpost/agent/web/control"
+	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+	"github.com/fieldpost/fieldpost/mqttconn"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// device is an agent with everything that it is made of.
+type device struct {
+	agent   *agent.Agent
+	queue   *queue.Queue
+	closers []func() error // in the order of making
+}
+
+// wiring says how an agent is to be put together, beyond its configuration.
+type wiring struct {
+	openPort func() (io.ReadWriteCloser, error) // the way to the module; nil follows the configuration
+	bare     bool                               // no listeners and no control socket
+}
+
+// wire makes an agent from its configuration.
+func (w wiring) wire(cfg *config.Config, log zerolog.Logger) (*device, error) {
+	d := &device{}
+	if err := d.build(w, cfg, log); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Close closes everything in the reverse order of making; the agent must not run any more.
+func (d *device) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(d.closers) {
+		errs = append(errs, c())
+	}
+	d.closers = nil
+	return errors.Join(errs...)
+}
+
+func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
+	q, err := openQueue(cfg)
+	if err != nil {
+		return err
+	}
+	d.queue = q
+	d.closers = append(d.closers, q.Close)
+	if r := q.Recovery(); r != nil {
+		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).
+			Msg("the queue's file was damaged; a new one was made from what could be read")
+	}
+	link, err := d.link(w, cfg)
+	if err != nil {
+		return err
+	}
+	d.closers = append(d.closers, link.Close)
+	agentConfig := agent.Config{
+		Device: cfg.Device, Version: version, Broker: brokerName(cfg), LinkKind: cfg.Link,
+		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log,
+	}
+	if !w.bare {
+		if err := d.serve(cfg, log, &agentConfig); err != nil {
+			return err
+		}
+	}
+	d.agent, err = agent.New(agentConfig)
+	return err
+}
+
+// openQueue opens the queue of a configuration.
+func openQueue(cfg *config.Config) (*queue.Queue, error) {
+	policy := queue.DropOldest
+	if cfg.Queue.Full == config.FullRefuse {
+		policy = queue.Refuse
+	}
+	return queue.Open(queue.Config{
+		Path: cfg.QueueFile(), MaxBytes: int64(cfg.Queue.MaxBytes), MaxAge: time.Duration(cfg.Queue.MaxAge), Full: policy,
+		CommitWait: time.Duration(cfg.Queue.CommitWait), LossTopic: cfg.Device + "/fieldpost/loss", Verify: verifyQueue,
+	})
+}
+
+// link makes the way to the broker.
+func (d *device) link(w wiring, cfg *config.Config) (agent.Link, error) {
+	mqtt, err := mqttOver(cfg, d.queue)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Link == config.LinkSystem {
+		return &systemLink{mqttLink: mqtt}, nil
+	}
+	open := w.openPort
+	switch {
+	case open != nil:
+	case cfg.Modem.Port == config.SimPort:
+		sim := gsmsim.New(gsmsim.Config{})
+		d.closers = append(d.closers, sim.Close)
+		open = func() (io.ReadWriteCloser, error) { return sim.Wire(), nil }
+	default:
+		open = func() (io.ReadWriteCloser, error) { return gsmnet.OpenPort(cfg.Modem.Port, cfg.Modem.Baud) }
+	}
+	return &modemLink{mqttLink: mqtt, open: open, modemConfig: gsmnet.Config{
+		APN: cfg.Modem.APN, User: cfg.Modem.User, Password: cfg.Modem.Password.Reveal(), PIN: cfg.Modem.PIN.Reveal(),
+		Baud: cfg.Modem.Baud, StateFile: filepath.Join(cfg.DataDir, "modem.json"),
+	}}, nil
+}
+
+// mqttOver describes the MQTT sessions of a configuration.
+func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
+	l := mqttLink{queue: q, config: mqttconn.Config{
+		ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
+		KeepAlive: time.Duration(cfg.Broker.Keepalive),
+	}}
+	for _, e := range cfg.Broker.Endpoints() {
+		l.brokers = append(l.brokers, endpoint{address: e.Address(), host: e.Host, tls: e.TLS})
+	}
+	pool, err := roots(cfg.Broker.CAFile)
+	if err != nil {
+		return mqttLink{}, err
+	}
+	l.config.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
+	return l, nil
+}
+
+// roots reads the authorities that a broker's certificate may come from; nil means those of the system.
+func roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("broker.ca_file: %w", err)}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &exitError{exitConfig, fmt.Errorf("broker.ca_file: %s holds no certificate in PEM form", file)}
+	}
+	return pool, nil
+}
+
+// brokerName is the first broker's URL without the password that it may contain.
+func brokerName(cfg *config.Config) string {
+	u, err := url.Parse(cfg.Broker.URL[0])
+	if err != nil {
+		return "" // Validate has refused it
+	}
+	return u.Redacted()
+}
+
+// control is the socket by which commands reach the agent.
+func (d *device) control(cfg *config.Config) (*control.Server, error) {
+	return control.New(control.Config{
+		Path: cfg.ControlSocket(), QoS: byte(cfg.Broker.QoS), MaxPayload: int64(cfg.Limits.MaxPayload),
+		Status:     func() agent.Status { return d.agent.Status() },
+		QueueStats: func() agent.QueueStatus { return agent.QueueStatusOf(d.queue) },
+		Put:        func(ctx context.Context, m queue.Message) (uint64, error) { return d.agent.Accept(ctx, m) },
+	})
+}
+
+// page is the status page.
+func (d *device) page(cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
+	return web.New(web.Config{
+		Listen: cfg.Web.Listen, Token: cfg.Web.Token.Reveal(), Log: log,
+		Status: func() agent.Status { return d.agent.Status() },
+	})
+}
+
+// check refuses what no broker would take.
+func check(cfg *config.Config) func(queue.Message) error {
+	return source.Limits{MaxPayload: int(cfg.Limits.MaxPayload)}.Check
+}
+
+// serve adds the sources, the status page and the control socket.
+func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config) error {
+	sink := inlet{d}
+	limits := source.Limits{MaxPayload: int(cfg.Limits.MaxPayload)}
+	if listen := cfg.Sources.MQTT.Listen; listen != "" {
+		users, err := localUsers(cfg.Sources.MQTT.UsersFile)
+		if err != nil {
+			return err
+		}
+		s, err := source.NewMQTT(source.MQTTConfig{Address: listen, Sink: sink, Limits: limits, Users: users,
+			MaxClients: cfg.Sources.MQTT.MaxClients, Log: log})
+		if err != nil {
+			return err
+		}
+		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
+	}
+	if listen := cfg.Sources.HTTP.Listen; listen != "" {
+		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits,
+			Token: cfg.Sources.HTTP.Token.Reveal(), QoS: byte(cfg.Broker.QoS), Log: log})
+		if err != nil {
+			return err
+		}
+		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
+	}
+	if cfg.Web.Listen != "" {
+		page, err := d.page(cfg, log)
+		if err != nil {
+			return err
+		}
+		to.Sources = append(to.Sources, agent.Source{Name: "status page", Run: page.Run})
+	}
+	socket, err := d.control(cfg)
+	if err != nil {
+		return err
+	}
+	to.Sources = append(to.Sources, agent.Source{Name: "control socket", Run: socket.Run})
+	return nil
+}
+
+// inlet lets sources reach the agent, which is made after them.
+type inlet struct{ device *device }
+
+func (i inlet) Accept(ctx context.Context, msgs ...queue.Message) (uint64, error) {
+	return i.device.agent.Accept(ctx, msgs...)
+}
