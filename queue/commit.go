@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -145,7 +144,7 @@ func (q *Queue) commit(batch []*request) {
 	if err != nil {
 		q.notBefore = time.Now().Add(retryWait)
 	}
-	if err != nil && !errors.Is(err, ErrDiskFull) && !errors.Is(err, ErrReadOnly) && !errors.Is(err, errWrite) {
+	if err != nil && !passes(err) {
 		q.fail(err)
 		err = q.Err()
 	}
@@ -221,10 +220,13 @@ func storageError(err error) error {
 		return fmt.Errorf("%w (%v)", ErrReadOnly, err)
 	case isWrite:
 		return fmt.Errorf("%w: %w", errWrite, err)
-	case os.IsTimeout(err):
-		return err
 	}
 	return fmt.Errorf("%w: flush: %w", ErrFailed, err)
+}
+
+// passes reports whether the next commit may succeed.
+func passes(err error) bool {
+	return !errors.Is(err, ErrFailed) && (errors.Is(err, ErrDiskFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, errWrite))
 }
 
 func (q *Queue) countWriteError(err error) {

@@ -271,26 +271,19 @@ func (q *Queue) send(ctx context.Context, r *request) result {
 		return result{err: ctx.Err()}
 	case q.requests <- r:
 	}
+	var gaveUp error
 	select {
 	case res := <-r.reply:
 		return res
-	case <-q.stopped:
 	case <-ctx.Done():
-		if r.state.CompareAndSwap(requestPending, requestGivenUp) {
-			return result{err: ctx.Err()}
-		}
-		select {
-		case res := <-r.reply:
-			return res
-		case <-q.stopped:
-		}
+		gaveUp = ctx.Err()
+	case <-q.done:
+		gaveUp = q.Err()
 	}
-	select {
-	case res := <-r.reply:
-		return res
-	default: // it came too late for the last commit
-		return result{err: q.Err()}
+	if r.state.CompareAndSwap(requestPending, requestGivenUp) {
+		return result{err: gaveUp}
 	}
+	return <-r.reply // each request that was taken is answered
 }
 
 // do runs job in the next commit and returns when that is on disk.
