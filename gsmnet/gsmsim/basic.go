@@ -32,6 +32,9 @@ func (m *Module) basicCommand(c command) result {
 		return setSwitch(&u.verbose, c)
 	case "&W ":
 		u.stored = u.settings
+		if u.nextIPR != nil { // AT+IPR=115200&W: the change comes after the OK
+			u.stored.ipr = *u.nextIPR
+		}
 	case "&C ", "&D ", "Q ", "S ", "X ", "H ":
 	case "O ":
 		return m.online()
@@ -94,12 +97,10 @@ func (m *Module) setSpeed(c command) result {
 		return resCME(cmeBadParameters)
 	}
 	u := &m.uart
-	stored := len(u.run.rest) > 0 && u.run.rest[0].name == "&W"
-	if stored {
-		u.stored.ipr = n
-	}
+	u.nextIPR = &n
 	m.then(func() {
 		m.line.whenSent(func() {
+			u.nextIPR = nil
 			if u.ipr = n; n == 0 {
 				u.synced, u.misses = false, 0
 			}

@@ -10,9 +10,9 @@ type clock struct {
 	since       time.Time // power-on, when the clock stood at its default
 	set         time.Time // the time that was set last
 	setAt       time.Time // and when
-	fromNetwork bool      //
-	report      bool      // AT+QNITZ=1
-	engineering int       // AT+QENG
+	fromNetwork bool
+	report      bool // AT+QNITZ=1
+	engineering int  // AT+QENG
 }
 
 // rtcStart is what the clock shows after power-on.

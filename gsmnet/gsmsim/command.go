@@ -285,6 +285,9 @@ func (m *Module) spaced(text string) string {
 		text = strings.Replace(text, ": ", ":", 1)
 		return strings.ReplaceAll(text, ", ", ",")
 	case "loose":
+		if strings.HasPrefix(text, "+QIRD:") {
+			return text
+		}
 		return strings.ReplaceAll(strings.ReplaceAll(text, ", ", ","), ",", ", ")
 	}
 	return text

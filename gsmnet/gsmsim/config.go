@@ -11,15 +11,15 @@ import (
 // in good coverage, on an even GPRS link, that dials the machine's own network.
 type Config struct {
 	Model   Model         `json:"model"`
-	Baud    int           `json:"baud"`     // the stored speed (AT+IPR); 0: found from the host's first "AT"
-	Off     bool          `json:"off"`      // start switched off, waiting for PowerKey
-	SIM     SIM           `json:"sim"`      //
-	Network Network       `json:"network"`  //
-	Radio   Radio         `json:"radio"`    //
+	Baud    int           `json:"baud"` // the stored speed (AT+IPR); 0: found from the host's first "AT"
+	Off     bool          `json:"off"`  // start switched off, waiting for PowerKey
+	SIM     SIM           `json:"sim"`
+	Network Network       `json:"network"`
+	Radio   Radio         `json:"radio"`
 	NATIdle time.Duration `json:"nat_idle"` // the operator forgets a connection idle for so long; 0: never
-	Timing  Timing        `json:"timing"`   //
-	Faults  Faults        `json:"faults"`   //
-	Seed    uint64        `json:"seed"`     // of everything that looks random
+	Timing  Timing        `json:"timing"`
+	Faults  Faults        `json:"faults"`
+	Seed    uint64        `json:"seed"` // of everything that looks random
 
 	// Dial reaches the servers. Nil means net.Dialer. Network is "tcp" or "udp", address is as
 	// the host gave it, so a name is resolved by Dial. Close of the returned Conn must not block.
@@ -62,7 +62,7 @@ type Model struct {
 	RefuseRepeated bool   `json:"refuse_repeated"` // a setting that already has the value answers ERROR
 	StrictDNSIP    bool   `json:"strict_dns_ip"`   // an address is refused too while AT+QIDNSIP=1
 	DropOnClosed   bool   `json:"drop_on_closed"`  // data unread when the peer closes is gone
-	RejectRetries  bool   `json:"no_pin_tries"`    // AT+QTRPIN is unknown
+	NoPINTries     bool   `json:"no_pin_tries"`    // AT+QTRPIN is unknown
 	NoPushedSpace  bool   `json:"no_pushed_space"` // RECV FROM:ip instead of RECV FROM: ip
 	ClosedOnDeact  bool   `json:"closed_on_deact"` // CLOSED for each socket before +PDP DEACT
 	RepeatQIRDI    bool   `json:"repeat_qirdi"`    // with QINDI=1 one +QIRDI for every packet
@@ -71,17 +71,17 @@ type Model struct {
 	LeadingBlank   int    `json:"leading_blank"`   // extra CR LF pairs before an information line, -1: none at all
 	OKBeforeFinal  bool   `json:"ok_before_final"` // OK ahead of CLOSE OK and DEACT OK
 	CMEE           int    `json:"cmee"`            // AT+CMEE after power-on
-	ShowsCPINAsCME bool   `json:"cpin_as_cme"`     // AT+CPIN? without a SIM: +CME ERROR: 10 instead of NOT INSERTED
+	CPINAsCME      bool   `json:"cpin_as_cme"`     // AT+CPIN? without a SIM: +CME ERROR: 10 instead of NOT INSERTED
 }
 
 // SIM is the card in the holder.
 type SIM struct {
 	Absent  bool   `json:"absent"`
-	PIN     string `json:"pin"`     // "" if the card asks for none
-	PUK     string `json:"puk"`     // "" means 00000000
-	Tries   int    `json:"tries"`   // PIN tries left; 0: three, negative: none, the PUK is asked for
-	IMSI    string `json:"imsi"`    //
-	ICCID   string `json:"iccid"`   //
+	PIN     string `json:"pin"`   // "" if the card asks for none
+	PUK     string `json:"puk"`   // "" means 00000000
+	Tries   int    `json:"tries"` // PIN tries left; 0: three, negative: none, the PUK is asked for
+	IMSI    string `json:"imsi"`
+	ICCID   string `json:"iccid"`
 	Unready bool   `json:"unready"` // SIM BUSY for ever
 }
 
@@ -90,9 +90,9 @@ type Network struct {
 	Operator  string        `json:"operator"`
 	MCC       string        `json:"mcc"`
 	MNC       string        `json:"mnc"`
-	LAC       string        `json:"lac"`        // four hex digits
-	Cell      string        `json:"cell"`       // four hex digits
-	Roaming   bool          `json:"roaming"`    //
+	LAC       string        `json:"lac"`  // four hex digits
+	Cell      string        `json:"cell"` // four hex digits
+	Roaming   bool          `json:"roaming"`
 	Denied    bool          `json:"denied"`     // registration is refused
 	NoGPRS    bool          `json:"no_gprs"`    // registered, but the attach never succeeds
 	APN       string        `json:"apn"`        // the only APN that is served; "": any
@@ -136,19 +136,19 @@ func (c Config) withDefaults() Config {
 	set(&m.AutobaudMisses, 1)
 	set(&c.SIM.PUK, "00000000")
 	set(&c.SIM.Tries, 3)
-	set(&c.SIM.IMSI, "001010000000001")       // MCC 001 is the test network
-	set(&c.SIM.ICCID, "89001010000000000018") //
-	set(&c.Network.Operator, "TEST NETWORK")  //
-	set(&c.Network.MCC, "001")                //
-	set(&c.Network.MNC, "01")                 //
-	set(&c.Network.LAC, "2842")               //
-	set(&c.Network.Cell, "0461")              //
-	set(&c.Network.Register, 2*time.Second)   //
-	set(&c.Network.Attach, time.Second)       //
-	set(&c.Radio.Up, 3000)                    // 12 kbit/s a slot is left of CS-2 above RLC and LLC
-	set(&c.Radio.Down, 6000)                  //
-	set(&c.Radio.RTT, 600*time.Millisecond)   //
-	set(&c.Radio.Signal, 21)                  //
+	set(&c.SIM.IMSI, "001010000000001") // MCC 001 is the test network
+	set(&c.SIM.ICCID, "89001010000000000018")
+	set(&c.Network.Operator, "TEST NETWORK")
+	set(&c.Network.MCC, "001")
+	set(&c.Network.MNC, "01")
+	set(&c.Network.LAC, "2842")
+	set(&c.Network.Cell, "0461")
+	set(&c.Network.Register, 2*time.Second)
+	set(&c.Network.Attach, time.Second)
+	set(&c.Radio.Up, 3000) // 12 kbit/s a slot is left of CS-2 above RLC and LLC
+	set(&c.Radio.Down, 6000)
+	set(&c.Radio.RTT, 600*time.Millisecond)
+	set(&c.Radio.Signal, 21)
 	t := &c.Timing
 	set(&t.Boot, 2500*time.Millisecond)
 	set(&t.Answer, 10*time.Millisecond)

@@ -32,9 +32,11 @@
 //
 // # Profiles
 //
-// [Profile] gives a Config by name and [LoadProfile] reads one from a JSON file: an object with the keys of
+// [Profile] gives a Config by name, or reads one from a JSON file: an object with the keys of
 // Config in snake_case ("nat_idle", "radio", ...), durations as strings ("600ms"), and
-// optionally "base" with the name of the profile to start from.
+// optionally "base" with the name of the profile to start from:
+//
+//	{"base": "m66", "nat_idle": "10m", "radio": {"up": 1500, "rtt": "1s"}, "faults": {"hang": false}}
 //
 // The commands are those of Quectel's "GSM TCPIP Application Note" and M-series AT command
 // manuals, the numbers in 3GPP TS 27.007.

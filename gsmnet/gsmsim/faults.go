@@ -7,6 +7,8 @@ import "strings"
 type Faults struct {
 	Hang bool `json:"hang"` // no answer to anything until the module is switched off
 
+	HoldFlow bool `json:"hold_flow"` // the module takes no byte: the host's writes block, as with CTS off
+
 	LoseByte   float64 `json:"lose_byte"`   // share of bytes lost on the serial line, each way
 	DoubleByte float64 `json:"double_byte"` // share of bytes that come twice
 	FlipByte   float64 `json:"flip_byte"`   // share of bytes with a flipped bit
@@ -40,7 +42,12 @@ func (f *Faults) dropsURC(text string) bool {
 }
 
 // SetFaults replaces the faults.
-func (m *Module) SetFaults(f Faults) { m.do(func() { m.cfg.Faults = f }) }
+func (m *Module) SetFaults(f Faults) {
+	m.do(func() {
+		m.cfg.Faults = f
+		m.line.gate(f.HoldFlow)
+	})
+}
 
 // Faults returns the faults as they stand.
 func (m *Module) Faults() Faults {

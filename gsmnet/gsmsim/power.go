@@ -90,7 +90,7 @@ func (m *Module) stopAll() {
 	m.power.boot, m.power.usable, m.power.ready = nil, false, 0
 	m.cfg.Faults.Hang = false
 	m.line.clear()
-	m.line.gate(false)
+	m.line.gate(m.cfg.Faults.HoldFlow)
 	m.uart.restart()
 	m.stack.reset(m)
 	m.sim.restart()

@@ -67,7 +67,7 @@ func (m *Module) simCommand(c command) result {
 	case "+CPIN=":
 		return m.enterPIN(c)
 	case "+QTRPIN ":
-		if m.cfg.Model.RejectRetries {
+		if m.cfg.Model.NoPINTries {
 			return resError
 		}
 		if s.Absent {
@@ -107,7 +107,7 @@ func (m *Module) queryPIN() result {
 	if !s.started {
 		return resCME(cmeSIMBusy)
 	}
-	if s.Absent && m.cfg.Model.ShowsCPINAsCME {
+	if s.Absent && m.cfg.Model.CPINAsCME {
 		return resCME(cmeNoSIM)
 	}
 	m.info("+CPIN: %s", s.state())

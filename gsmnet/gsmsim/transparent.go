@@ -129,7 +129,7 @@ func (u *uart) sendRest() {
 	if len(d.buffer) > 0 { // no room in the window: try again later
 		d.flush = u.m.after(100*time.Millisecond, u.sendRest)
 	}
-	u.m.line.gate(len(d.buffer) >= sendWindow)
+	u.m.line.gate(len(d.buffer) >= sendWindow || u.m.cfg.Faults.HoldFlow)
 }
 
 func (u *uart) sendPart(n int) bool {

@@ -38,7 +38,8 @@ type settings struct {
 type uart struct {
 	m *Module
 	settings
-	stored settings
+	stored  settings
+	nextIPR *int // takes effect when the OK has left
 
 	synced  bool // with ipr 0: the speed has been found
 	found   int  // and is this
@@ -63,6 +64,7 @@ func (u *uart) init(m *Module) {
 // restart is what a reset does to the interface.
 func (u *uart) restart() {
 	u.settings = u.stored
+	u.nextIPR = nil
 	u.synced, u.misses, u.syncing = false, 0, nil
 	u.mode, u.line, u.tooLong, u.pending = modeCommand, nil, false, nil
 	u.run, u.prompt = run{id: u.run.id + 1}, prompt{}
@@ -160,7 +162,7 @@ func (u *uart) commandInput(b []byte) int {
 	if i := bytes.IndexByte(b, '\r'); i >= 0 {
 		n = i + 1
 	}
-	u.echoBack(b[:n])
+	u.echoBack(bytes.TrimLeft(b[:n], "\n")) // the LF behind the last command's CR
 	for _, c := range b[:n] {
 		switch {
 		case c == '\r':
