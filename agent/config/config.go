@@ -128,9 +128,6 @@ func Default() *Config {
 			MaxBytes: 64 * MiB,
 			MaxAge:   Duration(30 * 24 * time.Hour),
 			Full:     FullDropOldest,
-			// Shorter than a person or a sensor notices, long enough that a
-			// burst of readings costs the flash one write.
-			CommitWait: Duration(20 * time.Millisecond),
 		},
 		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
 		Limits: Limits{MaxPayload: 64 * KiB},

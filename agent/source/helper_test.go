@@ -61,6 +61,15 @@ func (s *sink) all() []queue.Message {
 	return append([]queue.Message(nil), s.msgs...)
 }
 
+// take empties the sink.
+func (s *sink) take() []queue.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	msgs := s.msgs
+	s.msgs = nil
+	return msgs
+}
+
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
