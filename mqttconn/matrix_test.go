@@ -1,16 +1,11 @@
 package mqttconn_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -67,7 +62,7 @@ func (c matrixCase) String() string {
 
 func (c matrixCase) run(t *testing.T, cutAt string) (moments []string) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newFakeQueue(c.qos)
+		q := newFakeQueue(c.qos, matrixMessages)
 		b := &fakeBroker{cutAt: cutAt, forgets: !c.keeps, early: c.early}
 		if c.killed {
 			b.onCut = q.kill
@@ -109,156 +104,4 @@ func (c matrixCase) verify(t *testing.T, got []string) {
 	if len(got) > 2*matrixMessages {
 		t.Errorf("%d arrived of %d: %q", len(got), matrixMessages, got)
 	}
-}
-
-// fakeQueue is a durable queue with a journal. What was not committed is lost when the process is killed.
-type fakeQueue struct {
-	messages  []mqttconn.Message
-	delivered func(mqttconn.Message) bool
-
-	mu       sync.Mutex
-	now      queueState
-	durable  queueState
-	isKilled bool
-}
-
-type queueState struct {
-	released map[uint64]bool
-	flights  map[uint64]mqttconn.Flight
-}
-
-func (s queueState) clone() queueState {
-	return queueState{maps.Clone(s.released), maps.Clone(s.flights)}
-}
-
-func newFakeQueue(qos byte) *fakeQueue {
-	q := &fakeQueue{now: queueState{map[uint64]bool{}, map[uint64]mqttconn.Flight{}}}
-	q.durable = q.now.clone()
-	for i := range matrixMessages {
-		q.messages = append(q.messages, mqttconn.Message{
-			Seq: uint64(i + 1), Topic: "site/pump", QoS: qos, Payload: fmt.Append(nil, "reading ", i+1),
-		})
-	}
-	return q
-}
-
-var errKilled = errors.New("the process is dead")
-
-// Save is [mqttconn.Journal]'s.
-func (q *fakeQueue) Save(ctx context.Context, f mqttconn.Flight, durable bool) error {
-	if durable {
-		select {
-		case <-time.After(20 * time.Millisecond): // fsync
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.isKilled {
-		return errKilled
-	}
-	q.now.flights[f.Seq] = f
-	if durable {
-		q.durable = q.now.clone()
-	}
-	return nil
-}
-
-// Clear is [mqttconn.Journal]'s.
-func (q *fakeQueue) Clear(context.Context) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.isKilled {
-		return errKilled
-	}
-	clear(q.now.flights)
-	q.durable = q.now.clone()
-	return nil
-}
-
-// release takes a message out, durable with the next commit.
-func (q *fakeQueue) release(seq uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.isKilled {
-		q.now.released[seq] = true
-		delete(q.now.flights, seq)
-	}
-}
-
-// kill ends the process: nothing that it still does counts.
-func (q *fakeQueue) kill() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.isKilled = true
-}
-
-// start is the process (again): it finds what was durable.
-func (q *fakeQueue) start() (resume []mqttconn.Resume, left []mqttconn.Message) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.isKilled {
-		q.isKilled = false
-		q.now = q.durable.clone()
-	}
-	for _, m := range q.messages {
-		if q.now.released[m.Seq] {
-			continue
-		}
-		left = append(left, m)
-		if f, ok := q.now.flights[m.Seq]; ok {
-			resume = append(resume, mqttconn.Resume{Flight: f, Message: m})
-		}
-	}
-	return resume, left
-}
-
-// drain delivers everything, over as many connections as it takes.
-func (q *fakeQueue) drain(t *testing.T, b *fakeBroker) {
-	for range 5 {
-		resume, left := q.start()
-		if len(left) == 0 {
-			return
-		}
-		s, err := mqttconn.Connect(t.Context(), b.dial, mqttconn.Config{ClientID: "pump-07", Journal: q, Resume: resume})
-		if err != nil {
-			continue
-		}
-		q.deliver(t, s, left)
-		if err := s.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	t.Fatal("not empty after five connections")
-}
-
-// deliver publishes what is left over one connection and releases what is proven.
-func (q *fakeQueue) deliver(t *testing.T, s *mqttconn.Session, left []mqttconn.Message) {
-	receipts := s.Resumed()
-	resumed := make(map[uint64]bool)
-	for _, r := range receipts {
-		resumed[r.Seq()] = true
-	}
-	for _, m := range left {
-		if resumed[m.Seq] {
-			continue
-		}
-		r, err := s.Publish(t.Context(), m)
-		if err != nil {
-			break
-		}
-		receipts = append(receipts, r)
-	}
-	for _, r := range receipts {
-		if r.Err() != nil {
-			continue
-		}
-		m := q.messages[r.Seq()-1]
-		if !q.delivered(m) {
-			t.Errorf("message %d was released but has not arrived", m.Seq)
-		}
-		q.release(m.Seq)
-	}
-	time.Sleep(2 * time.Second) // a cut may still come, and a killed process lose the releases
 }

@@ -71,7 +71,7 @@ func TestResume(t *testing.T) {
 				if tt.present {
 					b.session = map[uint16]string{5: "reading 21"}
 				}
-				j := newFakeQueue(1)
+				j := newFakeQueue(1, 0)
 				j.now.flights[20] = flight(20, 7, false)
 				s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j, Resume: flights, Clean: tt.clean})
 				publish(t, s, mqttconn.Message{Seq: 30, QoS: 1, Payload: []byte("new")})
