@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		childLoad(os.Getenv(childPath))
 	case "steps":
 		childSteps(os.Getenv(childPath))
+	case "compact":
+		childCompact(os.Getenv(childPath))
 	case "hold":
 		childHold(os.Getenv(childPath))
 	}
@@ -57,7 +59,7 @@ func child(t *testing.T, mode, path string, tool ...string) *exec.Cmd {
 func say(format string, args ...any) { os.Stdout.WriteString(fmt.Sprintf(format, args...) + "\n") }
 
 func childOpen(path string) *queue.Queue {
-	q, err := queue.Open(queue.Config{Path: path, MaxBytes: 4 << 20, Reserve: 64 << 10, ReleaseWait: 5 * time.Millisecond})
+	q, err := queue.Open(queue.Config{Path: path, MaxBytes: 8 << 20, Reserve: 64 << 10, ReleaseWait: 5 * time.Millisecond})
 	if err != nil {
 		say("open %v", err)
 		os.Exit(3)
@@ -156,6 +158,41 @@ func childSteps(path string) {
 	}
 	q.Close()
 	say("closed")
+}
+
+// childCompact fills and drains a queue until its file is changed for a smaller one.
+func childCompact(path string) {
+	q := childOpen(path)
+	ctx := context.Background()
+	padding := strings.Repeat(" ", 100<<10)
+	put := func(name, padding string) uint64 {
+		seq, err := q.Put(ctx, queue.Message{Topic: "t", Payload: []byte(name + padding)})
+		if err != nil {
+			say("nak %s %v", name, kind(err))
+			os.Exit(3)
+		}
+		say("ack %s", name)
+		return seq
+	}
+	for i := range 40 {
+		put(fmt.Sprint("m", i), padding)
+	}
+	for i := range 38 {
+		say("read m%d", i)
+		q.Release(uint64(i + 1))
+	}
+	if q.Sync(ctx) == nil {
+		for i := range 38 {
+			say("gone m%d", i)
+		}
+	}
+	for i := range 3 {
+		put(fmt.Sprint("after", i), "")
+	}
+	if q.Stats().Compactions != 1 {
+		say("open no compaction")
+	}
+	q.Close()
 }
 
 // kind names the error that a caller would branch on.
