@@ -86,8 +86,8 @@ func online(t *testing.T, cfg gsmsim.Config, settings ...string) *host {
 func (h *host) open(protocol, addr string) {
 	h.t.Helper()
 	name, port, _ := net.SplitHostPort(addr)
-	h.do(fmt.Sprintf("AT+QIOPEN=%q,%q,%q", protocol, name, port), "\r\nOK\r\n")
-	h.wait("\r\nCONNECT OK\r\n", 10*time.Second)
+	h.write(fmt.Sprintf("AT+QIOPEN=%q,%q,%q\r", protocol, name, port))
+	h.wait("\r\nOK\r\n\r\nCONNECT OK\r\n", 10*time.Second)
 }
 
 func (h *host) write(s string) {

@@ -57,6 +57,10 @@ func (l *line) unplug() {
 	l.in = nil
 }
 
+// Unplug pulls the plug at the module's side, as when a USB adapter is lost: the host's Read gets an
+// end, and a link that PTY made is removed.
+func (m *Module) Unplug() { m.do(m.line.unplug) }
+
 // byteTime is ten bits (start, eight, stop) at the given speed.
 func byteTime(n, baud int) time.Duration {
 	return time.Duration(n) * 10 * time.Second / time.Duration(baud)

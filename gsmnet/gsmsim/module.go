@@ -105,10 +105,12 @@ func (m *Module) Close() error {
 	return nil
 }
 
-// Stats returns the counters so far.
+// Stats returns the counters so far, also after Close.
 func (m *Module) Stats() Stats {
 	var s Stats
-	m.do(func() { s = m.stats })
+	if !m.do(func() { s = m.stats }) {
+		s = m.stats // the owner goroutine has ended
+	}
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -28,6 +29,7 @@ func newPeer(t *testing.T, conn net.Conn) *peer {
 	}()
 	t.Cleanup(func() {
 		conn.Close()
+		p.resume()
 		<-done
 	})
 	return p
@@ -58,6 +60,7 @@ func (p *peer) readAll() {
 
 // pause makes the server read only one more piece until resume.
 func (p *peer) pause() {
+	synctest.Wait() // a Read is under way
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paused = make(chan struct{})
@@ -66,8 +69,10 @@ func (p *peer) pause() {
 func (p *peer) resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	close(p.paused)
-	p.paused = nil
+	if p.paused != nil {
+		close(p.paused)
+		p.paused = nil
+	}
 }
 
 // all returns what the server has got so far.
