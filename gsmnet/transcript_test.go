@@ -107,18 +107,16 @@ func (p *player) advance() {
 		case "<-":
 			p.out = append(p.out, e.text...)
 		case "@":
-			p.list = p.list[1:]
+			p.list[0].kind = "waiting"
+			p.changed.Broadcast()
 			time.AfterFunc(e.wait, func() {
 				p.mu.Lock()
 				defer p.mu.Unlock()
-				p.list = append([]entry{{kind: "."}}, p.list...)
+				p.list = p.list[1:]
 				p.advance()
 			})
-			p.list = append([]entry{{kind: "wait", line: e.line}}, p.list...)
 			return
-		case ".": // a wait is over
-			p.list = p.list[1:]
-		case "wait":
+		case "waiting":
 			return
 		case "->":
 			if len(p.got) == 0 {

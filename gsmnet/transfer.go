@@ -159,6 +159,8 @@ func (m *Modem) read(s *socket) {
 	}
 	s.readAt = time.Now().Add(m.cfg.SafetyPoll)
 	switch {
+	case r.Strays > 0 && len(r.Data) == 0:
+		m.breakSocket(CauseLink, errors.New("the header of received data was damaged on the serial line"))
 	case err == nil:
 		m.readDone(s, r, most, idle)
 	case isRefusal(err):

@@ -48,6 +48,10 @@ type Reply struct {
 	Lines []string // its Info lines
 	Data  [][]byte // its counted blocks
 	Final string   // the line that ended it
+
+	// Strays is how many lines came meanwhile that are neither part of the reply nor a known URC. In a reply with counted data
+	// they are probably what a damaged header has left unrecognised.
+	Strays uint64
 }
 
 // Final is the Accept of a command that has no information lines.

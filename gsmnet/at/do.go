@@ -37,7 +37,9 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 		wait = c.Prompt
 	}
 	var r Reply
+	before := d.strays()
 	err := d.collect(c, &r, wait, nil)
+	r.Strays = d.strays() - before
 	var refused *Error
 	switch {
 	case err == nil || errors.As(err, &refused):
@@ -53,6 +55,12 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 		d.dirty, d.promised = true, 0
 	}
 	return r, err
+}
+
+// strays counts the lines that were dropped because they mean nothing, or are too long to.
+func (d *Dialogue) strays() uint64 {
+	s := d.Stats()
+	return s.Strays + s.Overlong
 }
 
 // Await waits for a line without sending anything: the result that a command has promised for later, such as CONNECT OK.
