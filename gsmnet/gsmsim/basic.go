@@ -3,7 +3,6 @@ package gsmsim
 import (
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // dispatch does one command.
@@ -15,9 +14,6 @@ func (m *Module) dispatch(c command) result {
 		if r := group(c); r.kind != unknown {
 			return r
 		}
-	}
-	if c.op == 't' && strings.HasPrefix(c.name, "+") {
-		return resOK
 	}
 	return resError
 }
@@ -35,6 +31,10 @@ func (m *Module) basicCommand(c command) result {
 		if u.nextIPR != nil { // AT+IPR=115200&W: the change comes after the OK
 			u.stored.ipr = *u.nextIPR
 		}
+	case "Z ":
+		u.recall(u.stored)
+	case "&F ":
+		u.recall(factory)
 	case "&C ", "&D ", "Q ", "S ", "X ", "H ":
 	case "O ":
 		return m.online()
@@ -75,6 +75,16 @@ func (m *Module) basicCommand(c command) result {
 		return result{kind: unknown}
 	}
 	return resOK
+}
+
+// factory are the settings that AT&F brings back.
+var factory = settings{echo: true, verbose: true}
+
+// recall takes stored settings into use, but not their speed: modules differ there, and those
+// that keep it lose nobody.
+func (u *uart) recall(s settings) {
+	s.ipr = u.ipr
+	u.settings = s
 }
 
 // setSwitch sets a basic command's 0 or 1; no number means 0.

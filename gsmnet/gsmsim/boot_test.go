@@ -83,6 +83,10 @@ func TestEchoAndResultCodes(t *testing.T) {
 		h.do("AT+QIACT", "\r\nERROR\r\n") // Q commands don't know CMEE
 		h.do("garbage", "\r\nERROR\r\n")
 		h.do("+++AT", "\r\nOK\r\n")
+		h.do("AT+QINDI=?", "\r\n+QINDI: (0-2)\r\n\r\nOK\r\n")
+		h.do("AT&W", "\r\nOK\r\n")
+		h.do("AT&F", "\r\nOK\r\n")
+		h.do("ATZ", "ATZ\r\r\nOK\r\n")
 		h.do("ATV0", "0\r")
 		h.do("AT+CSQ", "+CSQ: 21,0\r\n0\r")
 		h.do("AT+QISTAT", "0\rSTATE: 0\r\n")

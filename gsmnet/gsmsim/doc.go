@@ -30,6 +30,15 @@
 // called at any time from any goroutine, but not from within Config.Trace. Close waits for all
 // goroutines that the module started.
 //
+// # Commands
+//
+// Chained with semicolons or alone: E V Z &F &W O I; +IPR +CMEE +CGMI +CGMM +CGMR +GSN +CGSN +CFUN +QPOWD +CBC
+// +QTEMP +CPAS +QINISTAT; +CPIN +CIMI +CCID +QCCID +QSIMSTAT +QTRPIN; +CREG +CGREG +CGATT +CSQ
+// +COPS +QENG +QNSTATUS +CCLK +QNITZ; +QIFGCNT +QICSGP +QIMUX +QIMODE +QITCFG +QINDI +QIDNSIP
+// +QIDNSCFG +QIDNSGIP +QIHEAD +QISHOWRA +QISHOWPT +QISHOWLA +QIPROMPT +QISDE +QISRVC +QIURC +QIREGAPP
+// +QIACT +QILOCIP +QIDEACT +QISTAT +QISTATE +QIOPEN +QICLOSE +QISEND +QISACK +QIRD. +QOPS hangs the
+// module, as on some of them.
+//
 // # Profiles
 //
 // [Profile] gives a Config by name, or reads one from a JSON file: an object with the keys of

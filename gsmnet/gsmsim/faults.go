@@ -23,6 +23,8 @@ type Faults struct {
 	FailReads     int  `json:"fail_reads"`      // so many AT+QIRD end in ERROR
 	CutAfterSends int  `json:"cut_after_sends"` // each connection is reset after so many AT+QISEND
 
+	ResetAfterSends int `json:"reset_after_sends"` // a brown-out resets the module at the n-th AT+QISEND since it booted
+
 	StickActivate   bool `json:"stick_activate"`   // AT+QIACT never answers, the state stays IP IND
 	RefuseActivate  bool `json:"refuse_activate"`  // AT+QIACT ends in ERROR
 	StickDeactivate bool `json:"stick_deactivate"` // AT+QIDEACT never answers

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+	"golang.org/x/sys/unix"
 )
 
 // quick is a module that boots and registers in next to no time, for tests in real time.
@@ -122,6 +123,42 @@ func TestPTY(t *testing.T) {
 	}
 	if n, err := h.file.Read(b); err == nil {
 		t.Errorf("read %d bytes from the terminal of a closed module", n)
+	}
+}
+
+func TestPTYAtWrongSpeed(t *testing.T) {
+	cfg := quick()
+	cfg.Off = true
+	m := gsmsim.New(cfg)
+	defer m.Close()
+	path, err := m.PTY("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := openTerminal(t, path)
+	m.SetPowerKey(true)
+	h.until("RDY\r\n")
+	setSpeed := func(speed uint32) {
+		t.Helper()
+		settings, err := unix.IoctlGetTermios(int(h.file.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings.Cflag = settings.Cflag&^unix.CBAUD | speed
+		if err := unix.IoctlSetTermios(int(h.file.Fd()), unix.TCSETS, settings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setSpeed(unix.B9600)
+	before := m.Stats().SerialIn
+	io.WriteString(h.file, "AT+QINDI=2\r")
+	for m.Stats().SerialIn < before+11 {
+		time.Sleep(time.Millisecond)
+	}
+	setSpeed(unix.B115200)
+	io.WriteString(h.file, "\rAT+QINDI?\r")
+	if got := h.until("OK\r\n"); !strings.Contains(got, "+QINDI: 0") {
+		t.Errorf("a command at the wrong speed was understood: %q", got)
 	}
 }
 

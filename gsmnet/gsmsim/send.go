@@ -137,6 +137,10 @@ func (m *Module) transfer(k *socket, data []byte) string {
 	}
 	m.stats.Sends++
 	k.sends++
+	m.stack.sends++
+	if f.ResetAfterSends > 0 && m.stack.sends >= f.ResetAfterSends {
+		m.after(0, m.switchOn)
+	}
 	if f.FailSends > 0 {
 		f.FailSends--
 		return "SEND FAIL"

@@ -141,6 +141,20 @@ func TestSendFaults(t *testing.T) {
 	})
 }
 
+func TestBrownOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _ := connectedTo(t, gsmsim.Config{Faults: gsmsim.Faults{ResetAfterSends: 2}})
+		h.send("one")
+		h.write("AT+QISEND=3\r")
+		h.wait("\r\n> ", time.Second)
+		h.write("two")
+		h.wait("\r\nRDY\r\n", 10*time.Second) // neither SEND OK nor CLOSED
+		h.until("Call Ready\r\n", 10*time.Second)
+		h.do("ATE0", "ATE0\r\r\nOK\r\n")
+		h.state("IP INITIAL")
+	})
+}
+
 func TestClosedBetweenPromptAndData(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, p := connectedTo(t, gsmsim.Config{})

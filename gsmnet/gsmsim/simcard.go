@@ -66,7 +66,7 @@ func (m *Module) simCommand(c command) result {
 		return m.queryPIN()
 	case "+CPIN=":
 		return m.enterPIN(c)
-	case "+QTRPIN ":
+	case "+QTRPIN ": // tries left of PIN, PIN2, PUK and PUK2; few public sources know it
 		if m.cfg.Model.NoPINTries {
 			return resError
 		}

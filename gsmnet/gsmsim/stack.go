@@ -46,6 +46,7 @@ type stack struct {
 	addresses           int // contexts so far: each gets another address
 	sockets             [6]*socket
 	dns                 [2]string
+	sends               int // AT+QISENDs since the last reset
 }
 
 // options are the settings by their commands.
@@ -357,6 +358,9 @@ func (m *Module) settingCommand(c command) result {
 		return result{kind: unknown}
 	case c.op == '?':
 		m.info("%s: %d", c.name, *v.value)
+		return resOK
+	case c.op == 't':
+		m.info("%s: (%d-%d)", c.name, v.min, v.max)
 		return resOK
 	case c.op != '=':
 		return resError
