@@ -16,16 +16,16 @@ func (b *board) verdict(st *Status) (Verdict, string) {
 		for _, s := range b.steps {
 			if s.State != StepOK {
 				return VerdictConnecting, join(fmt.Sprintf("%s: %s for %s; the connection is kept", s.Step, orState(s),
-					Span(st.Time.Sub(s.Since))), waiting(st))
+					Span(st.Time.Sub(s.Since))), Waiting(st.Queue.Messages))
 			}
 		}
-		return VerdictOK, join("connected for "+Span(st.Time.Sub(b.since)), waiting(st))
+		return VerdictOK, join("connected for "+Span(st.Time.Sub(b.since)), Waiting(st.Queue.Messages))
 	}
 	verdict := VerdictConnecting
 	if CauseOf(b.lastErr).NeedsPerson() {
 		verdict = VerdictBlocked
 	}
-	return verdict, join(b.whyNot(st), b.lastConnected(), waiting(st))
+	return verdict, join(b.whyNot(st), b.lastConnected(), Waiting(st.Queue.Messages))
 }
 
 // whyNot explains why there is no session.
@@ -52,14 +52,15 @@ func (b *board) lastConnected() string {
 	return "last connected " + b.lastUp.Format("15:04")
 }
 
-func waiting(st *Status) string {
-	switch n := st.Queue.Messages; n {
+// Waiting says how many messages wait.
+func Waiting(messages uint64) string {
+	switch messages {
 	case 0:
 		return "nothing waits"
 	case 1:
 		return "1 message waits"
 	default:
-		return fmt.Sprintf("%d messages wait", n)
+		return fmt.Sprintf("%d messages wait", messages)
 	}
 }
 

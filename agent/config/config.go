@@ -51,7 +51,7 @@ type Broker struct {
 	Password     Secret   `yaml:"password,omitempty"`
 	PasswordFile string   `yaml:"password_file"`
 	CAFile       string   `yaml:"ca_file"` // PEM; "": the system's roots
-	QoS          int      `yaml:"qos"`     // of messages whose source names none
+	QoS          int      `yaml:"qos"`     // of readings on their way, unless an HTTP request names its own
 	Keepalive    Duration `yaml:"keepalive"`
 }
 

@@ -21,6 +21,9 @@
 //   - Without a file of users, whoever reaches the listener may connect under
 //     any client id and thereby end the connection of the one that had it.
 //     With users, a client id belongs to the user that holds it.
+//   - The QoS of an MQTT client governs how it hands its readings over, and
+//     ends there: all of them travel on at the QoS of the configuration, since
+//     even a sensor that doesn't wait for answers wants none lost on the air.
 //   - Retained messages keep their flag on the way to the cloud; none is kept
 //     here. Subscriptions are refused: this is a door, not a broker.
 //   - When the agent stops, the wills of the clients are not sent: it is not

@@ -70,7 +70,7 @@ func (d *door) admitClient(c *conn, cl *mqtt.Client, pk packets.Packet) (packets
 		return packets.ErrMalformedUsernameOrPassword, fmt.Errorf("source: wrong user name or password for %q", c.user)
 	}
 	if cl.Properties.Will.Flag != 0 {
-		if err := d.check(c, willMessage(c, cl.Properties.Will)); err != nil {
+		if err := d.check(c, d.willMessage(c, cl.Properties.Will)); err != nil {
 			return packets.Err3NotAuthorized, fmt.Errorf("source: the client's will: %w", err)
 		}
 	}
@@ -97,7 +97,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	}
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
-		if err := h.door.check(c, publishMessage(c, pk)); err != nil {
+		if err := h.door.check(c, h.door.publishMessage(c, pk)); err != nil {
 			h.door.refuse(c, pk.TopicName, err)
 			return pk, packets.ErrRejectPacket
 		}
@@ -112,7 +112,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := cl.Net.Conn.(*conn)
 	limit := min(acceptTimeout, time.Duration(cl.State.Keepalive)*time.Second)
-	if err := h.door.store(limit, publishMessage(c, pk)); err != nil {
+	if err := h.door.store(limit, h.door.publishMessage(c, pk)); err != nil {
 		h.door.refuse(c, pk.TopicName, err)
 		return pk, packets.ErrRejectPacket
 	}
@@ -123,7 +123,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
 	c := cl.Net.Conn.(*conn)
 	if !h.door.stopping() {
-		if err := h.door.store(acceptTimeout, willMessage(c, will)); err != nil {
+		if err := h.door.store(acceptTimeout, h.door.willMessage(c, will)); err != nil {
 			h.door.refuse(c, will.TopicName, err)
 		}
 	}
@@ -162,20 +162,20 @@ func (d *door) refuse(c *conn, topic string, err error) {
 	c.Close()
 }
 
-func publishMessage(c *conn, pk packets.Packet) queue.Message {
+func (d *door) publishMessage(c *conn, pk packets.Packet) queue.Message {
 	return queue.Message{
 		Topic:   pk.TopicName,
-		QoS:     pk.FixedHeader.Qos,
+		QoS:     d.cfg.QoS,
 		Retain:  pk.FixedHeader.Retain,
 		Payload: pk.Payload,
 		Source:  "mqtt:" + c.id,
 	}
 }
 
-func willMessage(c *conn, will mqtt.Will) queue.Message {
+func (d *door) willMessage(c *conn, will mqtt.Will) queue.Message {
 	return queue.Message{
 		Topic:   will.TopicName,
-		QoS:     will.Qos,
+		QoS:     d.cfg.QoS,
 		Retain:  will.Retain,
 		Payload: will.Payload,
 		Source:  "mqtt:" + c.id,

@@ -20,6 +20,7 @@ type MQTTConfig struct {
 	Address    string // to listen on, HOST:PORT
 	Sink       Sink
 	Limits     Limits
+	QoS        byte   // of the messages on their way to the broker; a client's own QoS ends at this listener
 	Users      *Users // nil: no login
 	MaxClients int    // connections at a time; 0 means 32
 	Log        zerolog.Logger

@@ -13,7 +13,7 @@ import (
 
 func TestStopWithSilentAndBusyClients(t *testing.T) {
 	s := &sink{}
-	m, err := source.NewMQTT(source.MQTTConfig{Address: "127.0.0.1:0", Sink: s})
+	m, err := source.NewMQTT(source.MQTTConfig{Address: "127.0.0.1:0", Sink: s, QoS: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +44,11 @@ func TestStopWithSilentAndBusyClients(t *testing.T) {
 func TestWill(t *testing.T) {
 	_, s, address := newMQTT(t, nil)
 	c := dialRaw(t, address)
-	c.send(connectPacket(4, cleanSession|withWill|1<<3|1<<5, 60, "w", "state/w", "gone")) // QoS 1, retained
+	c.send(connectPacket(4, cleanSession|withWill|1<<3|1<<5, 60, "w", "state/w", "gone")) // retained
 	c.want(0x20, 2, 0, 0)
 	c.Close()
 	eventually(t, "the will", func() bool { return len(s.all()) == 1 })
-	if got := s.all()[0]; got.Topic != "state/w" || string(got.Payload) != "gone" || got.QoS != 1 || !got.Retain || got.Source != "mqtt:w" {
+	if got := s.all()[0]; got.Topic != "state/w" || string(got.Payload) != "gone" || got.QoS != 2 || !got.Retain || got.Source != "mqtt:w" {
 		t.Errorf("got %+v", got)
 	}
 

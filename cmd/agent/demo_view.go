@@ -130,6 +130,17 @@ func clip(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
+// disk writes bytes with a binary unit, as sizes of files are configured.
+func disk(n uint64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
 // size writes bytes with a decimal unit, as data plans do.
 func size(n uint64) string {
 	switch {

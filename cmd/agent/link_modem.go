@@ -70,7 +70,7 @@ func (l *modemLink) opened(report agent.Report) (*gsmnet.Modem, error) {
 	report(agent.StepPort, agent.StepWaiting, "opening the serial port")
 	port, err := l.open()
 	if err != nil {
-		return nil, &agent.LinkError{Cause: agent.CausePort, Err: err}
+		return nil, &agent.LinkError{Cause: agent.CausePort, Err: err, Why: why(err)}
 	}
 	cfg := l.modemConfig
 	cfg.OnState = l.onState

@@ -54,8 +54,8 @@ func newQueueStats() *cobra.Command {
 			for _, lane := range queue.Lanes() {
 				fmt.Fprintf(w, "  %s\t%d\n", lane, st.Lanes[lane.String()])
 			}
-			fmt.Fprintf(w, "bytes\t%s of %s\n", size(st.Bytes), size(st.MaxBytes))
-			fmt.Fprintf(w, "file\t%s\n", size(st.FileBytes))
+			fmt.Fprintf(w, "bytes\t%s of %s\n", disk(st.Bytes), disk(st.MaxBytes))
+			fmt.Fprintf(w, "file\t%s\n", disk(st.FileBytes))
 			if st.OldestAt != nil {
 				fmt.Fprintf(w, "oldest\t%s\n", st.OldestAt.Local().Format("2006-01-02 15:04:05"))
 			}

@@ -119,8 +119,9 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, flush func(),
 	if cfg.Format == "console" || cfg.Format == "auto" && f != nil && term.IsTerminal(int(f.Fd())) {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: os.Getenv("NO_COLOR") != ""}
 	}
-	w := diode.NewWriter(out, 1000, 0, func(missed int) {
-		fmt.Fprintf(out, "fieldpost: %d log lines were dropped: standard error is not read fast enough\n", missed)
-	})
+	w := diode.NewWriter(struct{ io.Writer }{out}, 1000, 0, // without out's Close: standard error outlives the log
+		func(missed int) {
+			fmt.Fprintf(out, "fieldpost: %d log lines were dropped: standard error is not read fast enough\n", missed)
+		})
 	return zerolog.New(w).Level(level).With().Timestamp().Logger(), func() { _ = w.Close() }, nil
 }

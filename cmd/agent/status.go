@@ -90,7 +90,7 @@ func status(ctx context.Context, cfg *config.Config) (agent.Status, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return st, err
 	}
-	st.Reason = fmt.Sprintf("the agent is not running; %d messages wait on disk", st.Queue.Messages)
+	st.Reason = "the agent is not running; " + agent.Waiting(st.Queue.Messages)
 	return st, nil
 }
 
@@ -144,7 +144,7 @@ func printStatus(out io.Writer, st agent.Status) {
 		fmt.Fprintf(w, "  %s %s\t%s\n", stepMark(s.State), s.Step, clip(stepLine(s, st.Time), 60))
 	}
 	q := st.Queue
-	fmt.Fprintf(w, "queue\t%d messages, %s of %s%s\n", q.Messages, size(q.Bytes), size(q.MaxBytes), oldest(q, st.Time))
+	fmt.Fprintf(w, "queue\t%d messages, %s of %s%s\n", q.Messages, disk(q.Bytes), disk(q.MaxBytes), oldest(q, st.Time))
 	for reason, n := range q.Dropped {
 		if n > 0 {
 			fmt.Fprintf(w, "  dropped\t%d: %s\n", n, reason)

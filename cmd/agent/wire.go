@@ -179,7 +179,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 // page is the status page.
 func (d *device) page(cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
 	return web.New(web.Config{
-		Listen: cfg.Web.Listen, Token: cfg.Web.Token.Reveal(), Log: log,
+		Listen: cfg.Web.Listen, Token: cfg.Web.Token.Reveal(), Hosts: cfg.Web.Hosts, Log: log,
 		Status: func() agent.Status { return d.agent.Status() },
 	})
 }
@@ -199,7 +199,7 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 			return err
 		}
 		s, err := source.NewMQTT(source.MQTTConfig{Address: listen, Sink: sink, Limits: limits, Users: users,
-			MaxClients: cfg.Sources.MQTT.MaxClients, Log: log})
+			MaxClients: cfg.Sources.MQTT.MaxClients, QoS: byte(cfg.Broker.QoS), Log: log})
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 	}
 	if listen := cfg.Sources.HTTP.Listen; listen != "" {
 		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits,
-			Token: cfg.Sources.HTTP.Token.Reveal(), QoS: byte(cfg.Broker.QoS), Log: log})
+			Token: cfg.Sources.HTTP.Token.Reveal(), Hosts: cfg.Sources.HTTP.Hosts, QoS: byte(cfg.Broker.QoS), Log: log})
 		if err != nil {
 			return err
 		}

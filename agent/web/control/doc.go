@@ -1,0 +1,16 @@
+// Package control is the way by which commands reach the running agent on the same machine: HTTP over a unix socket in the
+// agent's data directory, with a Server inside the agent and a Client inside the commands.
+//
+//	GET  /v1/status               agent.Status
+//	GET  /v1/queue/stats          agent.QueueStatus
+//	POST /v1/messages/{topic...}  one message, its payload is the body; query: qos, retain, lane
+//
+// It promises that only the agent's own user (and root) can use the socket, that the socket which a dead agent left
+// behind doesn't get in the way, that the socket of a living one is never taken over, and that a message is answered with
+// 202 only after it is on disk. Everything that comes in is bounded.
+//
+// It doesn't serve people: that is the status page's part, which never changes anything.
+//
+// Server and Client are safe for concurrent use. The protocol is HTTP/1.1 (RFC 9112) with JSON bodies; a failure is an
+// Error in its JSON form.
+package control

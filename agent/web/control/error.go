@@ -1,0 +1,33 @@
+package control
+
+import "errors"
+
+var (
+	// ErrNotRunning says that no agent listens on the socket.
+	ErrNotRunning = errors.New("control: the agent is not running")
+	// ErrRunning says that another agent listens on the socket.
+	ErrRunning = errors.New("control: another agent is running")
+)
+
+// Code tells the failures apart on which a caller may branch.
+type Code string
+
+// The codes and the HTTP statuses that carry them.
+const (
+	CodeInvalid     Code = "invalid"     // 400, the request is wrong and stays wrong
+	CodeTooLarge    Code = "too_large"   // 413, the payload is over the limit
+	CodeFull        Code = "full"        // 507, the queue or the disk is full
+	CodeUnavailable Code = "unavailable" // 503, the agent is stopping or can't store
+	CodeInternal    Code = "internal"    // 500, something failed in the agent
+)
+
+// Error is a failure that the agent answered with.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // for a person
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Temporary reports whether the same request may succeed later.
+func (e *Error) Temporary() bool { return e.Code == CodeFull || e.Code == CodeUnavailable }

@@ -1,0 +1,92 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/web/internal/serve"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// DefaultMaxPayload is a payload's limit where none is set: 1 MiB takes a quarter of an hour at 9600 bit/s, and is far
+// below what would hurt the memory of a small board.
+const DefaultMaxPayload = 1 << 20
+
+// Config says where the socket is and what answers behind it. Path, Status, QueueStats and Put are required.
+type Config struct {
+	Path       string
+	Status     func() agent.Status
+	QueueStats func() agent.QueueStatus
+	// Put stores one message and returns its sequence once it is on disk.
+	Put func(context.Context, queue.Message) (uint64, error)
+
+	QoS        byte  // of messages that name none; 0 means QoS 0
+	MaxPayload int64 // in bytes; 0 means DefaultMaxPayload
+}
+
+// Server answers the commands.
+type Server struct {
+	cfg Config
+	mux *http.ServeMux
+}
+
+// New makes a server; it opens nothing before Run.
+func New(cfg Config) (*Server, error) {
+	if cfg.Path == "" || cfg.Status == nil || cfg.QueueStats == nil || cfg.Put == nil {
+		return nil, errors.New("control: Path, Status, QueueStats and Put are required")
+	}
+	if cfg.QoS > 2 {
+		return nil, fmt.Errorf("control: QoS %d is none of 0, 1, 2", cfg.QoS)
+	}
+	if cfg.MaxPayload <= 0 {
+		cfg.MaxPayload = DefaultMaxPayload
+	}
+	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
+	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
+	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
+	return s, nil
+}
+
+// Run opens the socket, serves until ctx ends and then removes the socket; requests under way may finish for two seconds.
+// It fails with ErrRunning when another agent has the socket.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := listen(ctx, s.cfg.Path)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ctx, l)
+}
+
+// Serve serves on l until ctx ends, and closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.mux,
+		ReadHeaderTimeout: 5 * time.Second, // a command on the same machine sends at once
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second, // a commit may wait for a slow card
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    96 << 10, // a topic has up to 65535 bytes and is escaped
+	}
+	// A request that outlives the grace is cut off: its command sees a broken connection, never a yes.
+	if err := serve.Until(ctx, srv, l, 2*time.Second); err != nil {
+		return fmt.Errorf("control: the socket %s has failed: %w", s.cfg.Path, err)
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // fails only when the command has gone
+}
+
+func fail(w http.ResponseWriter, status int, code Code, text string) {
+	reply(w, status, Error{Code: code, Message: text})
+}

@@ -1,0 +1,73 @@
+package web
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// The charts' reach: a point a minute over a day, about 50 kB.
+const (
+	pointEvery = time.Minute
+	keptPoints = 24 * 60
+)
+
+// point is how things stood at one moment.
+type point struct {
+	at        time.Time
+	backlog   uint64 // messages
+	connected bool
+	signal    *int // dBm; nil: unknown
+}
+
+// history remembers the last day, minute by minute.
+type history struct {
+	mu     sync.Mutex
+	points [keptPoints]point // a ring; guarded by mu
+	count  uint64            // points ever added; guarded by mu
+}
+
+// record adds a point now and then one a minute until ctx ends.
+func (h *history) record(ctx context.Context, status func() agent.Status) {
+	tick := time.NewTicker(pointEvery)
+	defer tick.Stop()
+	for {
+		h.add(status())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *history) add(st agent.Status) {
+	p := point{at: st.Time, backlog: st.Queue.Messages, connected: st.Link.Connected}
+	if st.Link.Modem != nil {
+		p.signal = st.Link.Modem.SignalDBm
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.points[h.count%keptPoints] = p
+	h.count++
+}
+
+// recorded returns how many points were ever added.
+func (h *history) recorded() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
+}
+
+// all returns the remembered points, oldest first.
+func (h *history) all() []point {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count <= keptPoints {
+		return append([]point(nil), h.points[:h.count]...)
+	}
+	at := h.count % keptPoints
+	return append(append([]point(nil), h.points[at:]...), h.points[:at]...)
+}

@@ -1,0 +1,190 @@
+package web
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// metrics serves the status in Prometheus' text format, beside what there is to say of the process. No label carries
+// what identifies a SIM or a module.
+func metrics(status func() agent.Status) http.Handler {
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(
+		collector{status, families()},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4,                        // a scrape reads /proc and stops the world for a moment
+		ErrorHandling:       promhttp.ContinueOnError, // two sources of one name must not hide the rest
+	})
+}
+
+// family is one metric family: how it is described and what it is read from.
+type family struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(agent.Status, emit)
+}
+
+// emit takes one value of a family with the values of its labels.
+type emit func(value float64, labels ...string)
+
+func gauge(name, help string, read func(agent.Status, emit), labels ...string) family {
+	return family{prometheus.NewDesc("fieldpost_"+name, help, labels, nil), prometheus.GaugeValue, read}
+}
+
+func counter(name, help string, read func(agent.Status, emit), labels ...string) family {
+	return family{prometheus.NewDesc("fieldpost_"+name, help, labels, nil), prometheus.CounterValue, read}
+}
+
+// families is what the agent tells about itself.
+func families() []family {
+	return append(append(linkFamilies(), queueFamilies()...), sourceFamilies()...)
+}
+
+func linkFamilies() []family {
+	return []family{
+		gauge("build_info", "Always 1; the labels tell what runs.",
+			func(st agent.Status, put emit) { put(1, st.Version, runtime.Version()) }, "version", "go_version"),
+		gauge("verdict", "1 at the verdict that the status page shows, 0 at the others.",
+			func(st agent.Status, put emit) {
+				for _, v := range []agent.Verdict{agent.VerdictOK, agent.VerdictConnecting, agent.VerdictBlocked} {
+					put(flag(st.Verdict == v), string(v))
+				}
+			}, "verdict"),
+		gauge("link_connected", "1 while an MQTT session stands.",
+			func(st agent.Status, put emit) { put(flag(st.Link.Connected)) }),
+		gauge("link_changed_timestamp_seconds", "When the last session began or ended.",
+			func(st agent.Status, put emit) { putTime(put, &st.Link.Since) }),
+		gauge("link_step_state", "1 at the state in which each step of the link is, 0 at the others.",
+			func(st agent.Status, put emit) {
+				for _, step := range st.Link.Steps {
+					for _, state := range []agent.StepState{agent.StepIdle, agent.StepWaiting, agent.StepOK, agent.StepFailed} {
+						put(flag(step.State == state), string(step.Step), string(state))
+					}
+				}
+			}, "step", "state"),
+		counter("link_sessions_total", "MQTT sessions since the start of the agent.",
+			func(st agent.Status, put emit) { put(float64(st.Link.Sessions)) }),
+		counter("link_outages_total", "Sessions that stood and were lost since the start of the agent.",
+			func(st agent.Status, put emit) { put(float64(st.Link.Sessions) - flag(st.Link.Connected)) }),
+		counter("link_stream_bytes_total", "Bytes of the stream to and from the broker, TLS included, TCP and IP headers not.",
+			func(st agent.Status, put emit) {
+				put(float64(st.Link.BytesUp), "up")
+				put(float64(st.Link.BytesDown), "down")
+			}, "direction"),
+		gauge("modem_signal_dbm", "Received signal strength in dBm; absent while unknown.",
+			func(st agent.Status, put emit) {
+				if m := st.Link.Modem; m != nil && m.SignalDBm != nil {
+					put(float64(*m.SignalDBm))
+				}
+			}),
+	}
+}
+
+func queueFamilies() []family {
+	return []family{
+		gauge("queue_messages", "Messages on disk that have not provably arrived, by lane.",
+			func(st agent.Status, put emit) { putMap(put, st.Queue.Lanes) }, "lane"),
+		gauge("queue_bytes", "Bytes of those messages.",
+			func(st agent.Status, put emit) { put(float64(st.Queue.Bytes)) }),
+		gauge("queue_max_bytes", "Bytes that the queue may hold.",
+			func(st agent.Status, put emit) { put(float64(st.Queue.MaxBytes)) }),
+		gauge("queue_file_bytes", "Size of the queue's file.",
+			func(st agent.Status, put emit) { put(float64(st.Queue.FileBytes)) }),
+		gauge("queue_oldest_timestamp_seconds", "When the oldest message on disk was accepted; absent while there is none.",
+			func(st agent.Status, put emit) { putTime(put, st.Queue.OldestAt) }),
+		gauge("queue_failed", "1 when the storage has failed and nothing is accepted any more.",
+			func(st agent.Status, put emit) { put(flag(st.Queue.Error != "")) }),
+		counter("queue_dropped_messages_total", "Messages given up, by reason, over the life of the queue's file.",
+			func(st agent.Status, put emit) { putMap(put, st.Queue.Dropped) }, "reason"),
+		counter("messages_accepted_total", "Messages taken in and on disk since the start of the agent.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.Accepted)) }),
+		counter("messages_refused_total", "Messages not taken in since the start of the agent.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.Refused)) }),
+		counter("messages_delivered_total", "Messages that provably arrived since the start of the agent.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.Delivered)) }),
+		counter("messages_repeated_total", "Messages sent once more because the proof of the first time was missing.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.Repeated)) }),
+		gauge("messages_in_flight", "Messages on their way, not yet proved.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.InFlight)) }),
+		gauge("messages_delivered_timestamp_seconds", "When the last message provably arrived; absent before the first.",
+			func(st agent.Status, put emit) { putTime(put, st.Delivery.LastDeliveredAt) }),
+	}
+}
+
+func sourceFamilies() []family {
+	perSource := func(read func(agent.SourceStatus) float64) func(agent.Status, emit) {
+		return func(st agent.Status, put emit) {
+			for _, s := range st.Sources {
+				put(read(s), s.Name)
+			}
+		}
+	}
+	return []family{
+		counter("source_messages_accepted_total", "Messages that a source has taken in since the start of the agent.",
+			perSource(func(s agent.SourceStatus) float64 { return float64(s.Accepted) }), "source"),
+		counter("source_messages_refused_total", "Messages that a source has refused since the start of the agent.",
+			perSource(func(s agent.SourceStatus) float64 { return float64(s.Refused) }), "source"),
+		gauge("source_failed", "1 while a source doesn't work.",
+			perSource(func(s agent.SourceStatus) float64 { return flag(s.Error != "") }), "source"),
+		gauge("source_accepted_timestamp_seconds", "When a source last took a message in; absent before the first.",
+			func(st agent.Status, put emit) {
+				for _, s := range st.Sources {
+					putTime(func(v float64, _ ...string) { put(v, s.Name) }, s.LastAt)
+				}
+			}, "source"),
+	}
+}
+
+// collector turns one status into metrics at each scrape, so that all of them are of the same moment.
+type collector struct {
+	status   func() agent.Status
+	families []family
+}
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, f := range c.families {
+		ch <- f.desc
+	}
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	st := c.status()
+	for _, f := range c.families {
+		f.read(st, func(value float64, labels ...string) {
+			for i := range labels {
+				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD") // the format takes nothing else
+			}
+			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
+		})
+	}
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func putMap(put emit, values map[string]uint64) {
+	for label, n := range values {
+		put(float64(n), label)
+	}
+}
+
+func putTime(put emit, t *time.Time) {
+	if t != nil && !t.IsZero() {
+		put(float64(t.UnixMilli()) / 1e3)
+	}
+}

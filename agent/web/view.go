@@ -1,0 +1,231 @@
+package web
+
+import (
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// view is a status as a person reads it: every text is ready, the template only places it.
+type view struct {
+	Device, Version string
+	Verdict         agent.Verdict
+	Headline        string
+	Reason          string // a sentence
+	Steps           []stepView
+	Where           string // at which step the link stands; "" when it is up
+	Queue           queueView
+	Facts           []fact // of delivery
+	Link            []fact
+	Sources         []sourceView
+	Outages         []outageView
+	Now             moment
+	Started         *moment
+}
+
+// fact is a line of a card.
+type fact struct {
+	Name, Value string
+	Note        string // explains the value in a few words
+}
+
+// moment is a time with the text that stands for it.
+type moment struct {
+	Text string
+	Full string // date, time and zone
+	ISO  string // for machines
+}
+
+type stepView struct {
+	Name  string
+	State agent.StepState
+	Word  string // the state for those who can't see the mark
+	Mark  string
+	Since string
+	Here  bool // where the link stands
+}
+
+type queueView struct {
+	Messages string
+	Bytes    string // "12 KiB of 64 MiB"
+	Percent  float64
+	Oldest   *moment
+	Lanes    []laneView
+	Dropped  []fact
+	Error    string
+}
+
+type laneView struct {
+	Name, Count string
+	Percent     float64 // of the waiting messages
+}
+
+type sourceView struct {
+	Name, Address     string
+	Accepted, Refused string
+	LastAt            *moment
+	LastTopic         string
+	Error             string
+}
+
+type outageView struct {
+	From   moment
+	Lasted string
+	Open   bool
+	Cause  string
+	Why    string
+}
+
+func newView(st agent.Status) view {
+	v := view{
+		Device: st.Device, Version: st.Version,
+		Verdict: st.Verdict, Headline: headline(st), Reason: sentence(st.Reason),
+		Queue: newQueueView(st), Facts: deliveryFacts(st), Link: linkFacts(st),
+		Now: at(st.Time, st.Time),
+	}
+	if st.StartedAt != nil {
+		v.Started = ago(*st.StartedAt, st.Time)
+	}
+	v.Steps, v.Where = steps(st)
+	for _, s := range st.Sources {
+		sv := sourceView{Name: s.Name, Address: s.Address, Accepted: count(s.Accepted), LastTopic: visible(s.LastTopic), Error: visible(s.Error)}
+		if s.Refused > 0 {
+			sv.Refused = count(s.Refused)
+		}
+		if s.LastAt != nil {
+			sv.LastAt = ago(*s.LastAt, st.Time)
+		}
+		v.Sources = append(v.Sources, sv)
+	}
+	for _, o := range st.Outages {
+		v.Outages = append(v.Outages, newOutageView(o, st.Time))
+	}
+	return v
+}
+
+func headline(st agent.Status) string {
+	switch st.Verdict {
+	case agent.VerdictOK:
+		return "Connected"
+	case agent.VerdictBlocked:
+		return "Needs attention"
+	case agent.VerdictStopped:
+		return "Stopped"
+	}
+	if st.Link.Connected {
+		return "Interrupted"
+	}
+	return "Connecting"
+}
+
+// steps shows the chain and says in a sentence at which link of it things stand.
+func steps(st agent.Status) (views []stepView, where string) {
+	for _, s := range st.Link.Steps {
+		v := stepView{Name: stepName(s.Step), State: s.State}
+		since := agent.Span(st.Time.Sub(s.Since))
+		switch s.State {
+		case agent.StepOK:
+			v.Mark, v.Word, v.Since = "✓", "works", since
+		case agent.StepWaiting:
+			v.Mark, v.Word, v.Since = "…", "under way", since
+		case agent.StepFailed:
+			v.Mark, v.Word, v.Since = "!", "failed", since
+		default:
+			v.Mark, v.Word = "·", "its turn has not come"
+		}
+		if s.State != agent.StepOK && where == "" {
+			v.Here = true
+			where = v.Name + ": " + v.Word
+			if s.Why != "" {
+				where = v.Name + ": " + visible(s.Why)
+			}
+			if s.State != agent.StepIdle {
+				where += ", for " + since
+			}
+		}
+		views = append(views, v)
+	}
+	if where != "" && st.Link.RetryAt != nil {
+		if wait := st.Link.RetryAt.Sub(st.Time); wait > 0 {
+			where += ". Next attempt in " + agent.Span(wait)
+		}
+	}
+	if where != "" {
+		where += "."
+	}
+	return views, where
+}
+
+func newQueueView(st agent.Status) queueView {
+	q := st.Queue
+	v := queueView{
+		Messages: count(q.Messages),
+		Bytes:    byteSize(q.Bytes) + " of " + byteSize(q.MaxBytes),
+		Percent:  percent(q.Bytes, q.MaxBytes),
+		Error:    visible(q.Error),
+	}
+	if q.OldestAt != nil {
+		v.Oldest = ago(*q.OldestAt, st.Time)
+	}
+	for _, lane := range byName(q.Lanes, "alarm", "normal", "bulk") {
+		n := q.Lanes[lane]
+		v.Lanes = append(v.Lanes, laneView{Name: capital(lane), Count: count(n), Percent: percent(n, q.Messages)})
+	}
+	for _, reason := range byName(q.Dropped) {
+		if n := q.Dropped[reason]; n > 0 {
+			v.Dropped = append(v.Dropped, fact{Name: visible(reason), Value: count(n)})
+		}
+	}
+	return v
+}
+
+func deliveryFacts(st agent.Status) []fact {
+	d := st.Delivery
+	facts := []fact{
+		{Name: "Delivered", Value: count(d.Delivered), Note: "provably arrived"},
+		{Name: "Accepted", Value: count(d.Accepted), Note: "on disk"},
+		{Name: "On the way", Value: count(d.InFlight), Note: "proof is awaited"},
+		{Name: "Sent once more", Value: count(d.Repeated), Note: "proof was missing"},
+		{Name: "Refused", Value: count(d.Refused), Note: "not taken in"},
+	}
+	last := fact{Name: "Last delivered", Value: "never", Note: "since the start"}
+	if d.LastDeliveredAt != nil {
+		m := ago(*d.LastDeliveredAt, st.Time)
+		last.Value, last.Note = m.Text, clock(*d.LastDeliveredAt, st.Time)
+	}
+	return append(facts, last)
+}
+
+func linkFacts(st agent.Status) []fact {
+	var facts []fact
+	if m := st.Link.Modem; m != nil {
+		signal := fact{Name: "Signal", Value: "unknown"}
+		if m.SignalDBm != nil {
+			signal.Value, signal.Note = dBm(*m.SignalDBm), strength(*m.SignalDBm)
+		}
+		facts = append(facts,
+			fact{Name: "Operator", Value: known(m.Operator), Note: visible(m.Registration)}, signal,
+			fact{Name: "Module", Value: known(m.Model)}, fact{Name: "Address", Value: known(m.IP)})
+	} else {
+		way := "the machine's own network"
+		if st.Link.Kind == "modem" {
+			way = "module, no answer yet"
+		}
+		facts = append(facts, fact{Name: "Way", Value: way})
+	}
+	return append(facts,
+		fact{Name: "Broker", Value: known(st.Link.Broker)},
+		fact{Name: "Sessions", Value: count(st.Link.Sessions), Note: "since the start"},
+		fact{Name: "Sent", Value: byteSize(st.Link.BytesUp), Note: "without TCP headers"},
+		fact{Name: "Received", Value: byteSize(st.Link.BytesDown), Note: "without TCP headers"})
+}
+
+func newOutageView(o agent.Outage, now time.Time) outageView {
+	v := outageView{From: at(o.From, now), Cause: causeName(o.Cause), Why: visible(o.Why)}
+	if o.Until == nil {
+		v.Open, v.Lasted = true, agent.Span(now.Sub(o.From))
+	} else {
+		v.Lasted = agent.Span(o.Until.Sub(o.From))
+	}
+	return v
+}
