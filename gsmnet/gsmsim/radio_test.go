@@ -139,38 +139,64 @@ func TestServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestReceiveWindow shows that a host which does not read holds the server up, and that nothing is lost.
+// TestReceiveWindow shows that a host which does not read holds the server up, that nothing is
+// lost, and that it goes on when the host reads, also if the news of it is lost on the air.
 func TestReceiveWindow(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		const total = 60_000
-		h, p := connectedTo(t, gsmsim.Config{}, "AT+QINDI=1")
-		written := make(chan struct{})
-		go func() {
-			io.WriteString(p.conn, strings.Repeat("0123456789", total/10))
-			close(written)
-		}()
-		time.Sleep(10 * time.Minute)
-		select {
-		case <-written:
-			t.Fatal("the server got rid of all although nobody reads")
-		default:
-		}
-		h.take()
-		var got strings.Builder
-		for got.Len() < total {
-			h.write("AT+QIRD=0,1,0,1000\r")
-			reply := h.until("OK\r\n", time.Minute)
-			if i := strings.Index(reply, "TCP,"); i >= 0 {
-				var n int
-				fmt.Sscanf(reply[i:], "TCP,%d\r\n", &n)
-				data := reply[i+strings.Index(reply[i:], "\n")+1:]
-				got.WriteString(data[:n])
-			} else {
-				time.Sleep(time.Second)
+	const total = 60_000
+	text := strings.Repeat("0123456789", total/10)
+	for _, newsLost := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			h, p := connectedTo(t, gsmsim.Config{}, "AT+QINDI=1")
+			written := make(chan struct{})
+			go func() {
+				io.WriteString(p.conn, text)
+				close(written)
+			}()
+			time.Sleep(10 * time.Minute)
+			select {
+			case <-written:
+				t.Fatal("the server got rid of all although nobody reads")
+			default:
 			}
+			h.take()
+			limit := 30 * time.Second
+			start := time.Now()
+			var got strings.Builder
+			if newsLost {
+				limit = 3 * time.Minute
+				h.m.SetCoverage(false)
+				h.drain(&got)
+				h.m.SetCoverage(true)
+			}
+			for got.Len() < total {
+				h.drain(&got)
+				time.Sleep(time.Second)
+				if time.Since(start) > limit {
+					t.Fatalf("%d bytes after %v", got.Len(), limit)
+				}
+			}
+			if got.String() != text {
+				t.Error("what was read is not what was sent")
+			}
+		})
+	}
+}
+
+// drain reads until the module has no more, without a look at URCs.
+func (h *host) drain(to *strings.Builder) {
+	h.t.Helper()
+	for {
+		h.write("AT+QIRD=0,1,0,1000\r")
+		reply := h.until("OK\r\n", time.Minute)
+		i := strings.Index(reply, "TCP,")
+		if i < 0 {
+			return
 		}
-		if got.String() != strings.Repeat("0123456789", total/10) {
-			t.Error("what was read is not what was sent")
+		var n int
+		if _, err := fmt.Sscanf(reply[i:], "TCP,%d\r\n", &n); err != nil {
+			h.t.Fatal(err)
 		}
-	})
+		data := reply[i+strings.Index(reply[i:], "\n")+1:]
+		to.WriteString(data[:n])
+	}
 }

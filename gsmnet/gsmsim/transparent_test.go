@@ -29,7 +29,9 @@ func TestTransparent(t *testing.T) {
 		io.WriteString(p.conn, "CLOSED\r\n+PDP DEACT\r\n")
 		h.wait("CLOSED\r\n+PDP DEACT\r\n", 5*time.Second)
 
-		h.write("a+++") // no silence before it: data
+		h.write("a")
+		time.Sleep(500 * time.Millisecond)
+		h.write("+++") // no silence before it: data
 		h.quiet(time.Minute)
 		h.write("+++b") // none behind it
 		h.quiet(time.Minute)
