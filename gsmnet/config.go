@@ -46,6 +46,9 @@ type Config struct {
 	Window int
 	// StartWindow is how many may be before the link has proved itself by acknowledging. 0: 3000 (G4.7).
 	StartWindow int
+	// Literal makes the driver do what the guide says and no more: StartWindow is never exceeded by more than one send, and
+	// acknowledgement is asked for each PollMax. It is several times slower, and there to compare with.
+	Literal bool
 	// PollMax is the longest time between two questions for acknowledgement. 0: 5 s (G4.8).
 	PollMax time.Duration
 	// StallTimeout is how long the count of unacknowledged bytes may not fall while it is 3000 or more. 0: 100 s (G4.9).

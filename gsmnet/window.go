@@ -8,6 +8,7 @@ type window struct {
 	max     int // never more unacknowledged than this (7300: the module's buffer, G4.7)
 	limit   int // what the link has earned so far
 	pollMax time.Duration
+	literal bool
 	stall   time.Duration // G4.9
 	tail    time.Duration // G6.4
 
@@ -31,7 +32,7 @@ const (
 )
 
 func newWindow(cfg Config) *window {
-	return &window{max: cfg.Window, limit: min(cfg.StartWindow, cfg.Window), pollMax: cfg.PollMax,
+	return &window{max: cfg.Window, limit: min(cfg.StartWindow, cfg.Window), pollMax: cfg.PollMax, literal: cfg.Literal,
 		stall: cfg.StallTimeout, tail: cfg.TailTimeout}
 }
 
@@ -58,29 +59,31 @@ func (w *window) onSent(n, need int, now time.Time) {
 	if w.due.IsZero() {
 		w.due = now.Add(w.first())
 	}
+	if w.literal {
+		if w.outstanding() >= w.limit {
+			w.due = now // G4.8: stop and ask, then each 5 s
+		}
+		return
+	}
 	if lacking := need - w.room(); lacking > 0 && w.rate > 0 {
-		if at := w.expect(lacking, now); at.Before(w.due) {
-			w.due = at
+		if at := w.expect(lacking); at.Before(w.due) {
+			w.due = at // in the past when the serial line is what bounds: then ask at once
 		}
 	}
 }
 
 // expect is when so many bytes more than at the last answer will probably have been acknowledged.
-func (w *window) expect(bytes int, now time.Time) time.Time {
-	at := w.asked.Add(time.Duration(float64(bytes) / w.rate * float64(time.Second)))
-	if soonest := now.Add(minPoll); at.Before(soonest) {
-		return soonest
-	}
-	if latest := now.Add(w.pollMax); at.After(latest) {
-		return latest
-	}
-	return at
+func (w *window) expect(bytes int) time.Time {
+	return w.asked.Add(time.Duration(float64(bytes) / w.rate * float64(time.Second)))
 }
 
 // first is how long after a send on an idle link the question is likely to find it acknowledged. It is a little less than what
 // was measured: a question never finds less than the time it came at, so only asking earlier can show that the link got faster.
 func (w *window) first() time.Duration {
-	if w.rtt == 0 {
+	switch {
+	case w.literal:
+		return w.pollMax
+	case w.rtt == 0:
 		return firstPoll
 	}
 	return min(max(w.rtt*9/10, minPoll), w.pollMax)
@@ -93,7 +96,9 @@ func (w *window) onAck(acked uint64, need int, now time.Time) {
 		w.learn(gained, acked, now)
 		w.acked, w.progress, w.wait = acked, now, 0
 		// The link has proved itself: let it use as much more as it has acknowledged, up to the module's buffer.
-		w.limit = min(w.max, w.limit+int(min(gained, uint64(w.max))))
+		if !w.literal {
+			w.limit = min(w.max, w.limit+int(min(gained, uint64(w.max))))
+		}
 	}
 	w.asked = now
 	w.schedule(gained > 0, need, now)
@@ -124,6 +129,10 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 		w.due = time.Time{}
 		return
 	}
+	if w.literal {
+		w.due = now.Add(w.pollMax)
+		return
+	}
 	if !gained {
 		w.wait = min(max(w.wait*3/2, w.again(), minPoll), w.pollMax)
 		w.due = now.Add(w.wait)
@@ -133,11 +142,11 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 	if lacking := need - w.room(); lacking > 0 {
 		bytes = min(bytes, lacking)
 	}
+	wait := w.first()
 	if w.rate > 0 {
-		w.due = w.expect(bytes, now)
-		return
+		wait = w.expect(bytes).Sub(now)
 	}
-	w.due = now.Add(w.first())
+	w.due = now.Add(min(max(wait, minPoll), w.pollMax))
 }
 
 // again is how soon to ask once more after the first answer that showed nothing new: half of what a full send takes on this link.
