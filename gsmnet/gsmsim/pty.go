@@ -154,17 +154,24 @@ func (p *ptyPort) awaitRoom() int {
 func (p *ptyPort) awaitHost() {
 	p.mu.Lock()
 	p.away, p.out = true, nil
+	p.flush() // under the lock, so that nothing comes in between; it waits for nobody
 	p.mu.Unlock()
-	if slave, err := os.OpenFile(p.path, os.O_RDWR|unix.O_NOCTTY, 0); err == nil {
-		p.control(slave, func(fd int) { _ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) })
-		slave.Close()
-	}
 	for p.hungUp() {
 		time.Sleep(ptyAbsent)
 	}
 	p.mu.Lock()
 	p.away = false
 	p.mu.Unlock()
+}
+
+// flush drops what the terminal still holds for the host.
+func (p *ptyPort) flush() {
+	slave, err := os.OpenFile(p.path, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return // the terminal is gone with its master
+	}
+	defer slave.Close()
+	p.control(slave, func(fd int) { _ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) })
 }
 
 // hungUp tells whether nobody has the slave open.

@@ -88,7 +88,15 @@ func TestPTY(t *testing.T) {
 	h.do("AT+QISDE=0", "OK\r\n")
 	h.until("Call Ready\r\n")
 	h.do("AT+QINDI=1", "OK\r\n")
-	h.file.Close()
+	before := m.Stats().SerialOut
+	io.WriteString(h.file, "AT+CSQ\r")
+	for m.Stats().SerialOut < before+uint64(len("\r\n+CSQ: 21,0\r\n\r\nOK\r\n")) {
+		time.Sleep(time.Millisecond)
+	}
+	h.file.Close() // without a look at the reply
+	for lost := m.Stats().Overrun; m.Stats().Overrun == lost; time.Sleep(time.Millisecond) {
+		m.URC("RING") // until nobody hears it
+	}
 
 	// Another host finds the module as it was left: no echo, and no bytes of the past.
 	h = openTerminal(t, link)

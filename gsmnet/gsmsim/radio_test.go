@@ -93,6 +93,23 @@ func TestLoneMessage(t *testing.T) {
 	})
 }
 
+// TestDelayedAcknowledgement shows that a quick series gets one acknowledgement for every second segment.
+func TestDelayedAcknowledgement(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, _ := connectedTo(t, gsmsim.Config{})
+		time.Sleep(time.Second) // the handshake's last packet
+		before := h.m.Stats()
+		for range 20 {
+			h.send(strings.Repeat("x", 100))
+		}
+		time.Sleep(time.Minute)
+		after := h.m.Stats()
+		if up, down := after.PacketsUp-before.PacketsUp, after.PacketsDown-before.PacketsDown; up != 20 || down != 10 {
+			t.Errorf("%d packets up and %d down, want 20 and 10", up, down)
+		}
+	})
+}
+
 func TestConnectionSetupCounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, _ := connectedTo(t, gsmsim.Config{})
@@ -152,14 +169,14 @@ func TestReceiveWindow(t *testing.T) {
 				io.WriteString(p.conn, text)
 				close(written)
 			}()
-			time.Sleep(10 * time.Minute)
+			time.Sleep(10 * time.Minute) // the server asks once a minute by now
 			select {
 			case <-written:
 				t.Fatal("the server got rid of all although nobody reads")
 			default:
 			}
 			h.take()
-			limit := 30 * time.Second
+			limit := 20 * time.Second // 10 s at the radio's rate
 			start := time.Now()
 			var got strings.Builder
 			if newsLost {
