@@ -128,9 +128,6 @@ func (c *Config) checkModem(k *checker) {
 		if m.Port == "" {
 			k.fail("modem.port", "", "is missing: name the serial port, such as /dev/ttyUSB0, or \"sim\" for the simulated module")
 		}
-		if m.APN == "" && m.Port != SimPort {
-			k.fail("modem.apn", "the operator of the SIM tells it, often \"internet\"", "is missing: without it the network gives no address")
-		}
 	}
 	if !slices.Contains(bauds, m.Baud) {
 		k.fail("modem.baud", "", "%d is not a rate of the module: use one of %s", m.Baud, strings.Trim(fmt.Sprint(bauds), "[]"))

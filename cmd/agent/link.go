@@ -64,7 +64,7 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 	}, cfg)
 	if err != nil {
 		l.next++
-		return nil, err
+		return nil, linkError(err)
 	}
 	return mqttSession{session}, nil
 }

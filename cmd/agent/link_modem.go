@@ -41,17 +41,13 @@ func (l *modemLink) Connect(ctx context.Context, resume []agent.Resume, report a
 		return nil, linkError(err)
 	}
 	l.learn(ctx, modem)
-	session, err := l.connect(ctx, resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+	return l.connect(ctx, resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 		conn, err := modem.DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
 		}
 		return conn.(*gsmnet.Conn), nil
 	})
-	if err != nil {
-		return nil, linkError(err)
-	}
-	return session, nil
 }
 
 // opened returns the module, opening the port anew when it was lost.

@@ -23,6 +23,7 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(
 		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newVersion(), newVerify(),
 	)
