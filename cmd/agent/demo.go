@@ -227,22 +227,22 @@ func (d *demo) listening(ctx context.Context) error {
 
 // outage is the loss of coverage in the middle.
 type outage struct {
-	at      int // accepted readings at which it begins
+	at      int // readings at the cloud when it begins
 	begun   time.Duration
 	over    bool
 	covered bool
 }
 
 func newOutage(o demoOptions) *outage {
-	share := 0.35 + 0.2*rand.New(rand.NewPCG(o.seed, 7)).Float64()
+	share := 0.3 + 0.2*rand.New(rand.NewPCG(o.seed, 7)).Float64()
 	return &outage{at: max(1, int(share*float64(o.messages))), covered: true}
 }
 
-// follow switches the coverage; it begins only once something has reached the cloud, so that there is something to break.
+// follow switches the coverage.
 func (a *outage) follow(f demoFrame, m *gsmsim.Module) {
 	switch {
 	case a.over:
-	case a.covered && f.accepted >= a.at && f.received > 0:
+	case a.covered && f.received >= a.at:
 		m.SetCoverage(false)
 		a.covered, a.begun = false, f.elapsed
 	case !a.covered && f.elapsed-a.begun >= demoOutage:
