@@ -12,18 +12,18 @@ import (
 // up goes the way from the port to an address, from wherever the module stands. A module that restarts on the way is taken up
 // from the start again, but not for ever: a weak supply makes it restart at each attempt.
 func (m *Modem) up(ctx context.Context) error {
-	if m.owner.contextUp && m.owner.synced {
+	if m.owner.contextUp && m.owner.synced && m.owner.restartFor == "" {
 		return nil
 	}
 	const starts = 3
 	var err error
 	for range starts {
-		boots := m.owner.boots
+		m.owner.found = m.owner.boots
 		if err = m.climb(ctx); err == nil {
 			m.setState(StepReady, "address "+m.owner.address, nil)
 			return nil
 		}
-		if boots == m.owner.boots || ctx.Err() != nil || m.owner.fatal != nil {
+		if m.owner.found == m.owner.boots || ctx.Err() != nil || m.owner.fatal != nil {
 			break
 		}
 	}
@@ -43,31 +43,53 @@ func (m *Modem) climb(ctx context.Context) error {
 	return nil
 }
 
-// power finds a module that answers. On the wire (G9.1):
-//
-//	AT, each 500 ms, up to 15 times → OK
-func (m *Modem) power(context.Context) error {
+// power finds a module that answers, and restarts it if it has to be and may be.
+func (m *Modem) power(ctx context.Context) error {
+	if m.owner.synced {
+		if _, err := m.restartDue(ctx); err != nil {
+			return err
+		}
+	}
 	if m.owner.synced {
 		return nil
 	}
-	const tries, every = 15, 500 * time.Millisecond
-	m.setState(StepPower, "asking the module for a sign of life", nil)
-	err := m.d.Sync(tries, every)
+	err := m.findSpeed()
 	if errors.Is(err, at.ErrHung) {
-		m.setState(StepPower, "no answer; leading the module out of a data mode or prompt it may have been left in", nil)
-		if err = m.d.Escape(); err == nil {
-			err = m.d.Sync(tries, every)
+		m.wantRestart("it gives no answer to AT")
+		done, rerr := m.restartDue(ctx)
+		if rerr != nil {
+			return rerr
+		}
+		if done {
+			err = m.findSpeed()
 		}
 	}
 	switch {
 	case err == nil:
-		m.owner.synced = true
+		m.owner.synced, m.owner.restartFor, m.owner.found = true, "", m.owner.boots
 		return nil
 	case errors.Is(err, at.ErrHung):
 		return fail(CausePower, "wake the module", "no answer to AT: check that it is switched on (STATUS), the wires and the baud rate")
 	}
 	m.after(err)
 	return m.as(CausePower, "wake the module", err)
+}
+
+// findSpeed synchronises (G9.1). On the wire:
+//
+//	AT, each 500 ms, up to 15 times → OK
+func (m *Modem) findSpeed() error {
+	const tries, every = 15, 500 * time.Millisecond
+	m.setState(StepPower, "asking the module for a sign of life", nil)
+	err := m.d.Sync(tries, every)
+	if !errors.Is(err, at.ErrHung) {
+		return err
+	}
+	m.setState(StepPower, "no answer; leading the module out of a data mode or prompt it may have been left in", nil)
+	if err := m.d.Escape(); err != nil {
+		return err
+	}
+	return m.d.Sync(tries, every)
 }
 
 // settings makes what holds until the module restarts. On the wire:
@@ -194,6 +216,9 @@ func (m *Modem) attach(ctx context.Context) error {
 			asked = true
 			m.setState(StepAttach, "asking the network for GPRS", nil)
 			_, err := m.do(at.Command{Line: "AT+CGATT=1", Timeout: m.cfg.AttachTimeout})
+			if errors.Is(err, at.ErrTimeout) {
+				m.wantRestart("it did not end AT+CGATT (G9.3)")
+			}
 			if err != nil && !isRefusal(err) {
 				return m.as(CauseAttach, op, err)
 			}

@@ -1,6 +1,7 @@
 package gsmnet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -17,7 +18,13 @@ type Config struct {
 	// Baud is the speed that the port was opened with. It is fixed in the module and saved there (G2.1). 0: left as it is.
 	Baud int
 
-	// StateFile keeps what must survive a restart of the program: which PIN was tried. "": known for this process only.
+	// Restart restarts the module from outside: EMERG_OFF and PWRKEY, a relay. It is called when the module doesn't answer, or does
+	// not take AT+CFUN=1,1, and never more often than G9.4 allows. PWRKEY is a toggle: it must not be pressed on a module that
+	// runs. It may block; the connection is down then. nil: a module that doesn't answer is waited for.
+	Restart func(context.Context) error
+
+	// StateFile keeps what must survive a restart of the program: which PIN was tried, and when the module was restarted. "":
+	// known for this process only.
 	StateFile string
 
 	// OnState is told every change of State, in order. It must not block and must not call the Modem. nil: nobody is told.

@@ -271,6 +271,7 @@ func (m *Modem) connected(t target) *Conn {
 	c := newConn(m, t, &net.TCPAddr{IP: local.AsSlice()})
 	m.owner.sock = newSocket(c, m.cfg, time.Now())
 	m.count(func(s *Stats) { s.Dials++ })
+	m.owner.memory.noteSuccess()
 	return c
 }
 
@@ -289,6 +290,9 @@ func (m *Modem) qiclose() error {
 	}
 	_, err := m.do(at.Command{Line: "AT+QICLOSE", Accept: accept, Timeout: m.cfg.CloseTimeout,
 		Trailing: []string{"CLOSE OK", "CLOSED", "OK"}})
+	if errors.Is(err, at.ErrTimeout) {
+		m.wantRestart("it did not end AT+QICLOSE (G9.3)")
+	}
 	if isRefusal(err) {
 		return nil
 	}

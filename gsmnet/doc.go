@@ -11,7 +11,8 @@
 // (with Config.StateFile also not by the next process), never when it could be the last try, and a PUK never. Every failure has one
 // Cause.
 //
-// It does not reconnect by itself, restarts no module, opens one connection at a time, and knows nothing of what it carries. It
+// It restarts a module that has to be restarted, when the next Up or DialContext finds it so, and never more often than the guide
+// allows. It does not reconnect by itself, opens one connection at a time, and knows nothing of what it carries. It
 // never logs: State, OnState, Stats and errors say what there is to say.
 //
 // All methods of Modem and Conn may be called concurrently. One goroutine owns a module's commands, connection, window and timers;

@@ -209,6 +209,7 @@ func (m *Modem) notePort(err error) {
 func (m *Modem) hung() {
 	o := &m.owner
 	o.synced, o.configured, o.prepared, o.contextUp, o.names = false, false, false, false, -1
+	m.wantRestart("it has stopped answering (G9.2)")
 	err := &Error{CausePower, "talk to the module", errHung}
 	m.breakSocket(CausePower, errHung)
 	m.setState(StepPower, "the module has stopped answering", err)

@@ -38,6 +38,7 @@ type owner struct {
 	sock *socket // the connection, nil if none
 
 	boots      int       // how often the module was seen to start or switch off
+	found      int       // boots when it was last synchronised
 	synced     bool      // it answers, at our speed
 	configured bool      // the settings that hold until a reset are made
 	prepared   bool      // the settings that belong to the context are made
@@ -51,7 +52,8 @@ type owner struct {
 	stat       int       // the last registration state, -1 unknown
 	address    string
 	fatal      error // the port is gone
-	pins       pinGuard
+	memory     memory
+	restartFor string // why the module should be restarted; "": it should not
 	refused    string // the setting that was refused last, and made us drop the context
 }
 
@@ -101,7 +103,7 @@ func Open(port io.ReadWriteCloser, cfg Config) (*Modem, error) {
 		state: State{Step: StepPort, Since: time.Now(), Detail: "opened, nothing asked yet"},
 		owner: owner{names: -1, mayEcho: true, stat: -1},
 	}
-	m.owner.pins.path = cfg.StateFile
+	m.owner.memory.path = cfg.StateFile
 	m.d = at.New(port, at.Config{URC: m.onURC, Trace: cfg.Trace})
 	go m.own() // Close waits for done
 	return m, nil

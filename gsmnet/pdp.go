@@ -147,6 +147,9 @@ func (m *Modem) qiact() error {
 		return fail(CauseAPN, "activate the context", "the network refused it %d times: check APN %q, user and password, "+
 			"and whether the plan has data left", activationTries, m.cfg.APN)
 	}
+	if errors.Is(err, at.ErrTimeout) {
+		m.wantRestart("it did not end AT+QIACT (G9.3)")
+	}
 	return err
 }
 
@@ -228,6 +231,9 @@ func (m *Modem) deactivate(ctx context.Context) error {
 	const op = "drop the context"
 	m.owner.contextUp, m.owner.prepared, m.owner.regApp = false, false, time.Time{}
 	_, err := m.do(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
+	if errors.Is(err, at.ErrTimeout) {
+		m.wantRestart("it did not end AT+QIDEACT (G7.3)")
+	}
 	if err != nil && !isRefusal(err) { // in IP INITIAL there is nothing to drop, and it answers ERROR
 		return m.as(CausePower, op, err)
 	}

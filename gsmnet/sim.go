@@ -97,7 +97,7 @@ func (m *Modem) unlock() error {
 	case left <= 1:
 		return fail(CausePIN, op, "only %d try is left before the SIM blocks, so the PIN is not tried: enter it in a phone", left)
 	}
-	allowed, err := m.owner.pins.claim(iccid, m.cfg.PIN, left)
+	allowed, err := m.owner.memory.claim(iccid, m.cfg.PIN, left)
 	if err != nil {
 		return fail(CausePIN, op, "the try can't be noted, so the PIN is not tried: %w", err)
 	}
@@ -106,12 +106,12 @@ func (m *Modem) unlock() error {
 	}
 	if err := m.set("AT+CPIN=" + quote(m.cfg.PIN)); err != nil {
 		if isRefusal(err) {
-			m.owner.pins.settle(iccid, m.cfg.PIN, false)
+			m.owner.memory.settle(iccid, m.cfg.PIN, false)
 			return fail(CausePIN, op, "the SIM refused the PIN; it is not tried again: correct it (%d tries are left)", left-1)
 		}
 		return m.as(CausePIN, op, err)
 	}
-	m.owner.pins.settle(iccid, m.cfg.PIN, true)
+	m.owner.memory.settle(iccid, m.cfg.PIN, true)
 	return nil
 }
 
