@@ -149,8 +149,8 @@ func (c *tcpConn) Write(p []byte) (int, error) {
 	n, err := c.TCPConn.Write(p)
 	if w := c.written.Add(uint64(n)); c.cutAt > 0 && w >= c.cutAt {
 		c.onCut()
-		_ = c.TCPConn.SetLinger(0)
-		_ = c.TCPConn.Close()
+		_ = c.TCPConn.CloseWrite() // the broker gets what was written and answers in vain
+		_ = c.TCPConn.CloseRead()
 	}
 	return n, err
 }

@@ -116,8 +116,8 @@ func (s *Session) options(cfg Config, flights []Resume) *mqtt.ClientOptions {
 	o.SetConnectRetry(false)
 	o.SetKeepAlive(cfg.KeepAlive)
 	o.SetPingTimeout(cfg.PingTimeout)
-	o.SetWriteTimeout(cfg.WriteTimeout) // also how long Publish may wait for Paho's own goroutines
-	o.SetOrderMatters(true)             // inbox.put never blocks
+	o.SetWriteTimeout(handOver)
+	o.SetOrderMatters(true) // inbox.put never blocks
 	o.SetAutoAckDisabled(true)
 	o.SetDefaultPublishHandler(s.inbox.put)
 	o.OnConnectionLost = nil
@@ -219,6 +219,10 @@ func (s *Session) tidy(connecting mqtt.Token) {
 // quiesce bounds, in milliseconds, how long Paho may take to stop its goroutines, none of which blocks any more then.
 const quiesce = 5000
 
+// handOver bounds how long Paho's Publish and Subscribe wait for its goroutines. These never block, since the guard does not,
+// but they are gone when the connection ends in just that moment, which Paho's Publish does not notice.
+const handOver = 5 * time.Second
+
 // Publish hands over one message and returns when it is queued for the connection, in the order of the calls. It blocks
 // while the window is full. The message's slices may be used again when it has returned.
 //
@@ -245,7 +249,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
 			return nil, fail("publish", err)
 		}
 	}
-	// Paho takes the message within the write timeout; the guard sees it in a moment.
+	// Paho takes the message, and the guard sees it, in a moment; or it fails within handOver.
 	token := s.client.Publish(m.Topic, m.QoS, m.Retain, m.Payload)
 	select {
 	case <-e.begun:

@@ -358,3 +358,45 @@ func TestStatsCountBytes(t *testing.T) {
 		}
 	})
 }
+
+// cuttingConn breaks after so many bytes.
+type cuttingConn struct {
+	*clientEnd
+	at uint64
+}
+
+func (c *cuttingConn) Write(p []byte) (int, error) {
+	n, err := c.clientEnd.Write(p)
+	if c.Written() >= c.at {
+		c.wire.cut()
+	}
+	return n, err
+}
+
+// TestPublishWhileTheConnectionEnds breaks the connection under a busy publisher, often: Paho does not notice when that
+// happens inside its Publish, and waits.
+func TestPublishWhileTheConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for round := range 2000 {
+			b := &fakeBroker{answer: silent}
+			s, err := mqttconn.Connect(t.Context(), func(ctx context.Context) (mqttconn.Conn, error) {
+				c, err := b.dial(ctx)
+				return &cuttingConn{c.(*clientEnd), uint64(2000 + 331*(round%60))}, err
+			}, mqttconn.Config{ClientID: "pump-07", WindowMessages: 10_000, WindowBytes: 1 << 24})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			for seq := uint64(1); err == nil; seq++ {
+				_, err = s.Publish(t.Context(), mqttconn.Message{Seq: seq, Topic: "site/pump", QoS: 1, Payload: make([]byte, 300)})
+			}
+			if got := time.Since(begin); got > time.Minute {
+				t.Errorf("round %d: Publish returned %v after the end", round, got)
+			}
+			if err := s.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			b.group.Wait()
+		}
+	})
+}
