@@ -145,7 +145,7 @@ func (m *Modem) end() {
 
 // lost notes that the port has ended.
 func (m *Modem) lost(err error) {
-	if m.owner.fatal != nil || errors.Is(err, at.ErrClosed) {
+	if m.owner.fatal != nil || err == nil || errors.Is(err, at.ErrClosed) { // no error: Stop was called
 		return
 	}
 	// The text alone: what the port says, io.EOF for example, must not be taken for what the peer said.

@@ -130,14 +130,17 @@ func (m *Modem) DialContext(ctx context.Context, network, address string) (net.C
 	return v.(*Conn), nil
 }
 
+// ordinary is how long an ordinary command may take (G9.2).
+const ordinary = 60 * time.Second
+
 // Command sends one AT command beside the running traffic and returns its lines, without the OK. What would disturb the driver
-// is refused. A refusal by the module is an *at.Error.
+// is refused. A refusal by the module is an *at.Error. While it runs nothing else can, for a minute at most (G9.2).
 func (m *Modem) Command(ctx context.Context, line string) ([]string, error) {
 	if err := checkCommand(line); err != nil {
 		return nil, &Error{CauseUsage, "command", err}
 	}
 	v, err := m.ask(ctx, m.cmds, func(context.Context) (any, error) {
-		r, err := m.do(at.Command{Line: line, Accept: commandReply(line), Timeout: m.cfg.CommandTimeout})
+		r, err := m.do(at.Command{Line: line, Accept: commandReply(line), Timeout: ordinary})
 		if r.Final != "" && at.Final(r.Final) == at.Foreign {
 			r.Lines = append(r.Lines, r.Final) // STATE:, an address: an end that says something
 		}

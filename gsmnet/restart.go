@@ -38,7 +38,7 @@ func (m *memory) noteRestart(now time.Time) error {
 
 // noteSuccess ends a row of restarts.
 func (m *memory) noteSuccess() {
-	if m.Restarts > 0 {
+	if err := m.load(); err == nil && m.Restarts > 0 {
 		m.Restarts = 0
 		_ = m.save() // at worst the next restart comes later than it had to
 	}

@@ -16,6 +16,7 @@ func (m *Modem) sim(ctx context.Context) error {
 	const op = "get the SIM ready"
 	m.setState(StepSIM, "asking for the SIM", nil)
 	deadline := time.Now().Add(m.cfg.SIMTimeout)
+	unlocked := false
 	for {
 		r, err := m.do(at.Command{Line: "AT+CPIN?", Accept: at.Prefixed("+CPIN:"), Timeout: m.cfg.CommandTimeout})
 		if err != nil && !isRefusal(err) {
@@ -26,9 +27,13 @@ func (m *Modem) sim(ctx context.Context) error {
 		case "READY":
 			return nil
 		case "SIM PIN":
+			if unlocked { // and not yet seen by the module
+				break
+			}
 			if err := m.unlock(); err != nil {
 				return err
 			}
+			unlocked = true
 		case "SIM PUK", "SIM PUK2", "PH-SIM PUK":
 			return fail(CausePIN, op, "the SIM is blocked and asks for its PUK; that is never sent from here: "+
 				"unblock the SIM in a phone with the PUK from its paperwork")
