@@ -42,8 +42,8 @@ func advice(c Cause) string {
 	return ""
 }
 
-// fail makes the error of an operation from whatever went wrong, classified once.
-func fail(op string, err error) *Error {
+// newError makes the error of an operation from whatever went wrong, classified once.
+func newError(op string, err error) *Error {
 	if own, ok := err.(*Error); ok {
 		return own
 	}

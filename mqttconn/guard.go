@@ -90,7 +90,7 @@ func (g *guard) readFailed(err error) error {
 	leaving := g.leaving
 	g.mu.Unlock()
 	if !leaving {
-		g.fail(fail("session", fmt.Errorf("connection to %s lost: %w", g.lower.RemoteAddr(), err)))
+		g.fail(newError("session", fmt.Errorf("connection to %s lost: %w", g.lower.RemoteAddr(), err)))
 	}
 	return errEnded
 }

@@ -95,7 +95,7 @@ func (s *Session) Subscribe(ctx context.Context, filter string, qos byte) (grant
 	case <-s.done:
 		return 0, fault(CauseOf(s.err), "connection ended before the answer: %w", bare(s.err))
 	case <-ctx.Done():
-		return 0, fail("subscribe", ctx.Err())
+		return 0, newError("subscribe", ctx.Err())
 	}
 	if err := token.Error(); err != nil {
 		select {

@@ -92,6 +92,12 @@ func (h *inboxHandler) handle(ctx context.Context, d mqttconn.Delivery) error {
 	return nil
 }
 
+func (h *inboxHandler) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.got...)
+}
+
 func TestDeliveries(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		t.Run(fmt.Sprint("handler fails: ", fails), func(t *testing.T) {
@@ -107,7 +113,7 @@ func TestDeliveries(t *testing.T) {
 				b.push(publishBytes(0, 0, "cmd", "")...)
 				want = append(want, "cmd=")
 				time.Sleep(time.Second)
-				if diff := cmp.Diff(want, h.got); diff != "" {
+				if diff := cmp.Diff(want, h.all()); diff != "" {
 					t.Errorf("delivered (-want +got):\n%s", diff)
 				}
 				acks := 20
@@ -140,7 +146,7 @@ func TestFloodIsBounded(t *testing.T) {
 		close(h.hold)
 		time.Sleep(time.Second)
 		// 64 in the inbox and one with the handler.
-		if got := len(h.got); got != 65 {
+		if got := len(h.all()); got != 65 {
 			t.Errorf("delivered: got %d, want 65", got)
 		}
 		if got := s.Stats().Dropped; got != 935 {
@@ -197,7 +203,7 @@ func TestInboundOfTheLargestSize(t *testing.T) {
 		topic := "0123456789012345678901234567890123456789"
 		b.push(publishBytes(0, 0, topic, topic+"0123456789012345")...)
 		synctest.Wait()
-		if len(h.got) != 1 {
+		if len(h.all()) != 1 {
 			t.Errorf("a packet of exactly the limit was not delivered: %v", s.Err())
 		}
 		b.push(publishBytes(0, 0, topic, topic+"01234567890123456")...)

@@ -115,7 +115,8 @@ func usable(flights []Resume) []Resume {
 // Journal remembers flights across connections and crashes, one for each Seq.
 type Journal interface {
 	// Save records f in place of an earlier flight of the same Seq. With durable it returns after f, and everything
-	// saved before it, would survive a power cut; without, it may return at once.
+	// saved before it, would survive a power cut; without, it may return at once. A message that the caller's queue has
+	// dropped meanwhile is no error; any error ends the session.
 	Save(ctx context.Context, f Flight, durable bool) error
 	// Clear forgets every flight, durably.
 	Clear(ctx context.Context) error

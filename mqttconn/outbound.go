@@ -138,7 +138,7 @@ func (g *guard) send(ctx context.Context) {
 		}
 		if err := g.transmit(batch); err != nil {
 			lastWords(ctx)
-			g.fail(fail("session", fmt.Errorf("writing to %s: %w", g.lower.RemoteAddr(), err)))
+			g.fail(newError("session", fmt.Errorf("writing to %s: %w", g.lower.RemoteAddr(), err)))
 			return
 		}
 		if batch[len(batch)-1].kind == typeDisconnect {

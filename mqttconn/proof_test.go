@@ -175,6 +175,12 @@ func TestPlatformWithoutCount(t *testing.T) {
 		}
 		_, err := s.Publish(t.Context(), mqttconn.Message{Topic: "a", QoS: 0})
 		wantError(t, err, mqttconn.CauseConfig, "use QoS 1")
+		b.mu.Lock()
+		b.answer = silent
+		b.mu.Unlock()
+		publish(t, s, mqttconn.Message{Seq: 9, QoS: 1})
+		time.Sleep(6 * time.Minute)
+		wantEnd(t, s, mqttconn.CauseUnanswered, "message 9")
 	})
 }
 
@@ -227,6 +233,7 @@ func TestStrayAnswers(t *testing.T) {
 		if one.Err() != nil || two.Err() != nil {
 			t.Errorf("the right answers: %v, %v", one.Err(), two.Err())
 		}
+		synctest.Wait()
 		if got, want := s.Stats().Strays, uint64(len(strays)+1); got != want {
 			t.Errorf("strays counted: got %d, want %d", got, want)
 		}

@@ -32,11 +32,12 @@ func sent(b *fakeBroker) []string {
 	return list
 }
 
-func TestResume(t *testing.T) {
+// leftovers are the flights of an earlier connection, among them some that cannot be resumed.
+func leftovers() []mqttconn.Resume {
 	message := func(seq uint64, qos byte) mqttconn.Message {
 		return mqttconn.Message{Seq: seq, Topic: "site/pump", QoS: qos, Payload: fmt.Append(nil, "reading ", seq)}
 	}
-	flights := []mqttconn.Resume{
+	return []mqttconn.Resume{
 		{Flight: flight(20, 7, false), Message: message(20, 1)}, // out of the order of the ids: the queue's order counts
 		{Flight: flight(21, 5, true), Message: message(21, 2)},
 		{Flight: flight(22, 9, false), Message: message(22, 2)},
@@ -46,6 +47,9 @@ func TestResume(t *testing.T) {
 		{Flight: flight(26, 8, false), Message: message(26, 1)}, // the id belongs to the next one
 		{Flight: flight(27, 8, false), Message: message(27, 1)},
 	}
+}
+
+func TestResume(t *testing.T) {
 	tests := []struct {
 		name    string
 		present bool
@@ -73,7 +77,7 @@ func TestResume(t *testing.T) {
 				}
 				j := newFakeQueue(1, 0)
 				j.now.flights[20] = flight(20, 7, false)
-				s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j, Resume: flights, Clean: tt.clean})
+				s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j, Resume: leftovers(), Clean: tt.clean})
 				publish(t, s, mqttconn.Message{Seq: 30, QoS: 1, Payload: []byte("new")})
 				time.Sleep(time.Second)
 

@@ -67,7 +67,7 @@ func Connect(ctx context.Context, dial DialFunc, cfg Config) (*Session, error) {
 func open(ctx context.Context, dial DialFunc, config *tls.Config) (*lowerConn, net.Conn, error) {
 	c, err := dial(ctx)
 	if err != nil {
-		return nil, nil, fail("connect", err)
+		return nil, nil, newError("connect", err)
 	}
 	lower := newLowerConn(c)
 	if config == nil {
@@ -76,7 +76,7 @@ func open(ctx context.Context, dial DialFunc, config *tls.Config) (*lowerConn, n
 	conn := tls.Client(lower, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = lower.Close()
-		return nil, nil, fail("connect", fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
+		return nil, nil, newError("connect", fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
 	}
 	return lower, conn, nil
 }
@@ -154,7 +154,7 @@ func (s *Session) shakeHands(ctx context.Context, cfg Config) error {
 		case <-s.done: // the guard knows why
 			return s.err
 		default:
-			return fail("connect", err)
+			return newError("connect", err)
 		}
 	}
 	hello := s.guard.hello()
@@ -192,7 +192,7 @@ func (s *Session) tooLate(err error, limit time.Duration) error {
 		return &Error{Op: "connect", Cause: CauseTimeout,
 			Err: fmt.Errorf("broker %s sent no CONNACK within the %v for connecting: %w", s.lower.RemoteAddr(), limit, err)}
 	}
-	return fail("connect", err)
+	return newError("connect", err)
 }
 
 // end ends the session. Receipts fail and Done closes at once; tidy does what may take time.
@@ -238,7 +238,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
 	case <-s.done:
 		return nil, s.lost()
 	case <-ctx.Done():
-		return nil, fail("publish", ctx.Err())
+		return nil, newError("publish", ctx.Err())
 	}
 	e, err := s.ledger.admit(ctx, m)
 	if err != nil {
@@ -246,7 +246,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
 		case <-s.done:
 			return nil, s.lost()
 		default:
-			return nil, fail("publish", err)
+			return nil, newError("publish", err)
 		}
 	}
 	// Paho takes the message, and the guard sees it, in a moment; or it fails within handOver.
@@ -264,7 +264,7 @@ func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
 		case <-s.done:
 			return nil, s.lost()
 		default:
-			return nil, fail("publish", err)
+			return nil, newError("publish", err)
 		}
 	}
 	return e.receipt, nil
@@ -324,7 +324,7 @@ func (s *Session) Close(ctx context.Context) error {
 	case <-s.stopped:
 		return nil
 	case <-ctx.Done():
-		return fail("close", fmt.Errorf("the connection to %s does not let go: %w", s.lower.RemoteAddr(), ctx.Err()))
+		return newError("close", fmt.Errorf("the connection to %s does not let go: %w", s.lower.RemoteAddr(), ctx.Err()))
 	}
 }
 
