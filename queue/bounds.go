@@ -70,6 +70,9 @@ func (t *txn) drop(reason Reason, l Lane, c *bbolt.Cursor, seq uint64, k, v []by
 	return t.delete(l, c, k, v)
 }
 
+// expireBatch bounds how long expiries hold up the Puts of a commit.
+const expireBatch = 1024
+
 // expireHeads drops what is at the head of a lane and past its time. What lies behind a younger head is dropped when its
 // turn comes: a Reader doesn't hand it out.
 func (t *txn) expireHeads() error {
@@ -78,7 +81,7 @@ func (t *txn) expireHeads() error {
 			continue
 		}
 		c := t.lane(l).Cursor()
-		for range maxBatch { // the rest has its turn in the next commit
+		for range expireBatch { // the rest has its turn in the next commit
 			k, v := c.First()
 			if k == nil {
 				break

@@ -19,12 +19,12 @@ const (
 	compactRetry = 10 * time.Minute
 )
 
-// compact gives the disk back what a large backlog took: bbolt's files never shrink, so a copy takes the file's place. The
+// compact, called with the turn, gives the disk back what a large backlog took: bbolt's files never shrink, so a copy takes the file's place. The
 // content is the same and the copy is flushed before it gets the name, so a power cut at any moment costs nothing.
 func (q *Queue) compact() {
 	now := time.Now()
 	live := q.liveBytes()
-	if q.fileSize < compactFile || live > q.fileSize/compactRatio || live > compactMost || now.Before(q.nextCompact) {
+	if !q.compactable() || now.Before(q.nextCompact) {
 		return
 	}
 	q.nextCompact = now.Add(compactRetry)
@@ -58,7 +58,13 @@ func (q *Queue) compact() {
 	q.mu.Unlock()
 }
 
-// liveBytes returns what the messages take up. Commit goroutine only.
+// compactable reports whether the file is much larger than its messages.
+func (q *Queue) compactable() bool {
+	live := q.liveBytes()
+	return q.fileSize >= compactFile && live <= q.fileSize/compactRatio && live <= compactMost
+}
+
+// liveBytes returns what the messages take up. The caller has the turn.
 func (q *Queue) liveBytes() int64 {
 	var live int64
 	for _, l := range q.lanes {

@@ -35,15 +35,15 @@ func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
 		q.flights[f.Seq] = f
 		q.flightDirty[f.Seq] = struct{}{}
 	}
+	news := err == nil && q.waitLocked()
 	q.mu.Unlock()
-	if err != nil {
+	if news {
+		q.nudge()
+	}
+	if err != nil || !durable {
 		return err
 	}
-	if durable {
-		return q.Sync(ctx)
-	}
-	q.nudge()
-	return nil
+	return q.Sync(ctx)
 }
 
 // Flights returns the messages on their way, in the order of their sequences.
@@ -77,8 +77,9 @@ func (q *Queue) AddAttempts(seqs ...uint64) error {
 			}
 		}
 	}
+	news := err == nil && q.waitLocked()
 	q.mu.Unlock()
-	if err == nil {
+	if news {
 		q.nudge()
 	}
 	return err

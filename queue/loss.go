@@ -139,8 +139,8 @@ func commonLevels(a, b string) string {
 }
 
 // reportLosses turns what was lost into messages. Those that find no room stay open for the next time.
-func (t *txn) reportLosses(due bool) error {
-	if !due || t.full || !t.losses.open() {
+func (t *txn) reportLosses() error {
+	if !t.lossDue || t.full || !t.losses.open() {
 		return nil
 	}
 	open := t.losses // losses that the receipts themselves cause are reported next time

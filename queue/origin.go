@@ -23,7 +23,7 @@ type originKey struct {
 	boot   [16]byte
 }
 
-// originTable finds origins by number and by content. The commit goroutine changes it; readers hold copies of list,
+// originTable finds origins by number and by content. Whoever has the turn changes it; readers hold copies of list,
 // whose entries never change.
 type originTable struct {
 	list   []*origin // by number; nil where an entry is missing

@@ -29,8 +29,11 @@ func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err err
 	if size > q.cfg.MaxBytes/2 {
 		return 0, &TooLargeError{Size: int(size), Max: int(q.cfg.MaxBytes / 2)}
 	}
-	res := q.send(ctx, &request{msgs: msgs})
-	return res.first, res.err
+	r := &request{msgs: msgs}
+	if err := q.send(ctx, r); err != nil {
+		return 0, err
+	}
+	return r.first, nil
 }
 
 // recordOverhead is the usual cost of a record beside its topic and payload.
@@ -58,7 +61,7 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 		return nil
 	}
 	q.mu.Lock()
-	err := q.err
+	err, news := q.err, false
 	if err == nil {
 		for _, seq := range seqs {
 			if _, ok := q.removing[seq]; !ok && seq <= q.seq {
@@ -68,11 +71,12 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 				if q.reader != nil && q.reader.holds(seq) {
 					q.cuts++
 				}
+				news = q.waitLocked() || news
 			}
 		}
 	}
 	q.mu.Unlock()
-	if err == nil {
+	if news {
 		q.nudge()
 	}
 	return err

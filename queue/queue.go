@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,26 +18,27 @@ type Queue struct {
 	recovery *Recovery // set once in Open
 
 	store    atomic.Pointer[store] // compaction replaces it
-	requests chan *request         // producers to the commit goroutine
-	kick     chan struct{}         // there is something to be done without a request
+	turn     chan struct{}         // holds one: who put it there may commit
+	kick     chan struct{}         // the keeper is to look what is due
 	closing  chan struct{}         // closed by Close
-	stopped  chan struct{}         // closed when the commit goroutine has ended
+	stopped  chan struct{}         // closed when the keeper has ended
 	done     chan struct{}         // closed on failure and on Close
 	closeOne sync.Once
 
-	// Commit goroutine only.
+	// Of whoever has the turn.
 	used, fileSize, reserved int64 // bytes in use, of the file, held ready on the disk
 	origins                  originTable
-	arena                    []byte    // records of the commit under way
-	writeErrors              int       // in a row
-	removeBy, lossBy         time.Time // when what waits is due; zero if nothing does
-	lastCheck                time.Time
-	notBefore                time.Time // after a failed commit
+	arena                    []byte // records of the commit under way
+	writeErrors              int    // in a row
 	nextCompact              time.Time
 	panicked                 bool // bbolt has, and holds its locks
 
 	mu          sync.Mutex // guards what follows; never held across I/O or a channel operation
 	err         error      // why done is closed; nil while it is not
+	next        *group     // those who wait for the turn; nil if nobody does
+	removeBy    time.Time  // when removals and notes are due; zero if none wait
+	lossBy      time.Time  // when open losses are; zero if there are none
+	wantCompact bool
 	clock       clock
 	lanes       [laneSlots]laneState
 	seq         uint64 // the last one given
@@ -95,7 +95,7 @@ func Open(cfg Config) (*Queue, error) {
 	}
 	q := &Queue{
 		cfg: cfg, lock: lock, clock: clk,
-		requests: make(chan *request, 256), kick: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
 	}
@@ -111,7 +111,7 @@ func Open(cfg Config) (*Queue, error) {
 		lock.starts = 0
 		return nil, errors.Join(err, lock.write(state), lock.release())
 	}
-	go q.run() // Close waits for it
+	go q.keep() // Close waits for it
 	return q, nil
 }
 
@@ -179,6 +179,9 @@ func (q *Queue) loadTables(tx *bbolt.Tx) {
 	}
 	q.flights, q.attempts = loadFlights(tx), loadAttempts(tx)
 	q.losses = loadLosses(tx.Bucket(bucketLosses))
+	if q.losses.open() {
+		q.lossBy = time.Now().Add(q.cfg.LossWait)
+	}
 }
 
 // Close flushes what waits, marks the file as cleanly stopped, and gives the lock up. Puts that wait fail with ErrClosed.
@@ -224,7 +227,7 @@ func (q *Queue) fail(err error) {
 	q.end(err)
 }
 
-// finish is what the commit goroutine does last.
+// finish is what the keeper does last.
 func (q *Queue) finish(clean bool) {
 	s := q.store.Load()
 	if !q.panicked { // else Close would wait for bbolt's locks for ever; the process ends anyway
@@ -237,71 +240,6 @@ func (q *Queue) finish(clean bool) {
 		q.lock.write(stateClean)
 	}
 	q.lock.release()
-}
-
-// request is what a caller wants to be in the next commit.
-type request struct {
-	msgs  []Message
-	job   func(*txn) error // or this; it fails only if the commit has to fail
-	state atomic.Int32     // pending, taken, given up
-	reply chan result      // holds one
-	first uint64           // commit goroutine only
-	err   error            // commit goroutine only
-}
-
-type result struct {
-	first uint64
-	err   error
-}
-
-const (
-	requestPending int32 = iota
-	requestTaken
-	requestGivenUp
-)
-
-// send hands r to the commit goroutine and waits for the answer. Once a commit has taken it, ctx doesn't matter any
-// more: the answer comes when the disk has spoken.
-func (q *Queue) send(ctx context.Context, r *request) result {
-	r.reply = make(chan result, 1)
-	select {
-	case <-q.done:
-		return result{err: q.Err()}
-	case <-ctx.Done():
-		return result{err: ctx.Err()}
-	case q.requests <- r:
-	}
-	var gaveUp error
-	select {
-	case res := <-r.reply:
-		return res
-	case <-ctx.Done():
-		gaveUp = ctx.Err()
-	case <-q.done:
-		gaveUp = q.Err()
-	}
-	if r.state.CompareAndSwap(requestPending, requestGivenUp) {
-		return result{err: gaveUp}
-	}
-	return <-r.reply // each request that was taken is answered
-}
-
-// do runs job in the next commit and returns when that is on disk.
-func (q *Queue) do(ctx context.Context, job func(*txn) error) error {
-	return q.send(ctx, &request{job: job}).err
-}
-
-// Sync returns when all that was released and noted before is on disk.
-func (q *Queue) Sync(ctx context.Context) error {
-	return q.do(ctx, func(*txn) error { return nil })
-}
-
-// nudge makes the commit goroutine look.
-func (q *Queue) nudge() {
-	select {
-	case q.kick <- struct{}{}:
-	default:
-	}
 }
 
 // waiter returns a channel that is closed at the next change that may concern a Reader.

@@ -92,9 +92,11 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 		if err := ctx.Err(); err != nil {
 			return Message{}, err
 		}
+		if m, ok, err := r.take(); ok || err != nil {
+			return m, err
+		}
 		changed := r.q.waiter()
-		m, ok, err := r.take()
-		if ok || err != nil {
+		if m, ok, err := r.take(); ok || err != nil { // it came before there was a waiter
 			return m, err
 		}
 		select {

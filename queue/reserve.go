@@ -12,11 +12,14 @@ import (
 // some 800 readings.
 const growStep = 128 << 10
 
-// reserveBlocks makes the disk hold blocks for the first size bytes of f, beyond its end, so that writing there can't fail
+// reserveStep is by how much more than needed is held ready at once: each time costs as much as a small commit.
+const reserveStep = 512 << 10
+
+// reserveBlocks makes the disk hold blocks for f between from and to, beyond its end, so that writing there can't fail
 // for want of room. File systems that can't are left alone: there a full disk may delay releases until it has room.
-func reserveBlocks(f *os.File, size int64) error {
-	for {
-		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+func reserveBlocks(f *os.File, from, to int64) error {
+	for from < to {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, from, to-from)
 		switch {
 		case err == nil, errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 			return nil
@@ -24,6 +27,7 @@ func reserveBlocks(f *os.File, size int64) error {
 			return &os.PathError{Op: "fallocate", Path: f.Name(), Err: err}
 		}
 	}
+	return nil
 }
 
 // makeReady prepares the file for a commit that needs new bytes at its end, and keeps Config.Reserve ready behind them.
@@ -31,8 +35,10 @@ func reserveBlocks(f *os.File, size int64) error {
 func (q *Queue) makeReady(need int64) error {
 	s := q.store.Load()
 	if end := q.used + need + q.cfg.Reserve; end > q.reserved {
-		end += growStep
-		if err := reserveBlocks(s.file, end); err != nil {
+		err := reserveBlocks(s.file, q.reserved, end+reserveStep)
+		if err == nil {
+			end += reserveStep
+		} else if err = reserveBlocks(s.file, q.reserved, end); err != nil {
 			return err
 		}
 		q.reserved = end

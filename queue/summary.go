@@ -53,7 +53,9 @@ func (q *Queue) commitLast() (err error) {
 			err = fmt.Errorf("%w: %v", ErrDamaged, r)
 		}
 	}()
-	q.lossBy = q.lossBy.Add(-q.cfg.LossWait)
+	q.mu.Lock()
+	q.lossBy = q.lossBy.Add(-q.cfg.LossWait) // due now, if there are any
+	q.mu.Unlock()
 	if err := q.tryCommit(nil, false); err != nil {
 		// A full disk still takes the removals.
 		if err := q.tryCommit(nil, true); err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // txn is a write transaction with the changes that it makes to what is kept in memory. They take effect in publish,
-// after the commit. Commit goroutine only.
+// after the commit. It belongs to whoever has the turn.
 type txn struct {
 	q    *Queue
 	tx   *bbolt.Tx
@@ -17,9 +17,13 @@ type txn struct {
 	clk  clock
 	full bool // the disk is: nothing that needs room
 
+	lossDue bool
+
 	lanes    [laneSlots]laneState
 	dirty    [laneSlots]bool // the head may have changed
 	buckets  [laneSlots]*bbolt.Bucket
+	cursors  [laneSlots]*bbolt.Cursor // of find
+	key      []byte                   // of find
 	seq      uint64
 	losses   lossTable
 	lost     bool // losses is a changed copy
@@ -41,6 +45,8 @@ func (q *Queue) newTxn(full bool) *txn {
 	defer q.mu.Unlock()
 	t.clk, t.lanes, t.seq, t.losses = q.clock, q.lanes, q.seq, q.losses
 	t.removals, q.removals = q.removals, nil
+	q.removeBy = time.Time{}
+	t.lossDue = reached(q.lossBy, t.now)
 	if len(q.flightDirty) > 0 {
 		t.flights = make(map[uint64]*Flight, len(q.flightDirty))
 		for seq := range q.flightDirty {
@@ -70,7 +76,6 @@ func (q *Queue) newTxn(full bool) *txn {
 // putBack returns to the queue what a failed transaction had taken.
 func (q *Queue) putBack(t *txn) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.removals = append(t.removals, q.removals...)
 	for seq := range t.flights {
 		q.flightDirty[seq] = struct{}{}
@@ -78,6 +83,14 @@ func (q *Queue) putBack(t *txn) {
 	for seq := range t.attempts {
 		q.triesDirty[seq] = struct{}{}
 	}
+	if len(q.removals)+len(q.flightDirty)+len(q.triesDirty) > 0 {
+		q.removeBy = t.now.Add(retryWait)
+	}
+	if t.lossDue {
+		q.lossBy = t.now.Add(retryWait)
+	}
+	q.mu.Unlock()
+	q.nudge()
 }
 
 // estimate returns how many bytes the file may grow by, generously: each record once, each removal a page of its own,
@@ -143,7 +156,7 @@ func (t *txn) apply(batch []*request) error {
 			}
 		}
 	}
-	if err := t.reportLosses(t.q.lossesDue()); err != nil {
+	if err := t.reportLosses(); err != nil {
 		return err
 	}
 	return t.saveTables()
@@ -282,15 +295,17 @@ func (t *txn) encode(m *Message) (key, value []byte) {
 
 // find returns the lane of a stored message and a cursor that stands on it; 0 if it isn't there.
 func (t *txn) find(seq uint64) (Lane, *bbolt.Cursor, []byte) {
-	key := appendKey(nil, seq)
-	for _, l := range Lanes() {
+	t.key = appendKey(t.key[:0], seq)
+	for l := Alarm; l <= Bulk; l++ {
 		s := &t.lanes[l]
 		if s.Count == 0 || seq > s.Tail || seq < s.Head {
 			continue
 		}
-		c := t.lane(l).Cursor()
-		if k, v := c.Seek(key); string(k) == string(key) {
-			return l, c, v
+		if t.cursors[l] == nil {
+			t.cursors[l] = t.lane(l).Cursor()
+		}
+		if k, v := t.cursors[l].Seek(t.key); string(k) == string(t.key) {
+			return l, t.cursors[l], v
 		}
 	}
 	return 0, nil, nil
@@ -317,7 +332,7 @@ func (t *txn) removeAll() error {
 		} else {
 			t.noteLoss(r.reason, l, r.seq, v)
 		}
-		if err := t.delete(l, c, appendKey(nil, r.seq), v); err != nil {
+		if err := t.delete(l, c, t.key, v); err != nil {
 			return err
 		}
 	}
