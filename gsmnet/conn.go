@@ -77,14 +77,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		c.mu.Lock()
 		n, err := c.tryRead(p)
-		by, ready := c.readBy, c.readable.wait()
-		c.mu.Unlock()
-		if n > 0 {
-			c.m.poke() // there may be room again for what waits in the module
-		}
 		if n > 0 || err != nil || len(p) == 0 {
+			c.mu.Unlock()
+			if n > 0 {
+				c.m.poke() // there may be room again for what waits in the module
+			}
 			return n, c.opError("read", err)
 		}
+		by, ready := c.readBy, c.readable.wait()
+		c.mu.Unlock()
 		waitUntil(by, ready)
 	}
 }
@@ -129,13 +130,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 			c.written += uint64(k)
 			n += k
 		}
-		done := mine && n == len(p)
-		by, ready := c.writeBy, c.writable.wait()
-		c.mu.Unlock()
-		if err != nil || done {
+		if err != nil || mine && n == len(p) {
+			c.mu.Unlock()
 			c.m.poke()
 			return n, c.opError("write", err)
 		}
+		by, ready := c.writeBy, c.writable.wait()
+		c.mu.Unlock()
 		c.m.poke()
 		waitUntil(by, ready)
 	}

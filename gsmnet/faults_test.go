@@ -270,6 +270,50 @@ func TestFM21_ModuleHangs(t *testing.T) {
 	})
 }
 
+// TestIdleDay: an idle connection costs one look each 30 s, and lives.
+func TestIdleDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{}, gsmnet.Config{})
+		c, f := r.dialed(t)
+		before := r.Stats()
+		time.Sleep(24 * time.Hour)
+		s := r.Stats()
+		if looks := s.Reads - before.Reads; looks < 2800 || looks > 2900 || s.Polls != before.Polls || s.Commands-before.Commands > 2*2900 {
+			t.Errorf("%d looks, %d questions, %d commands in a day", looks, s.Polls-before.Polls, s.Commands-before.Commands)
+		}
+		roundTrip(t, c, f, 1000)
+	})
+}
+
+// TestFM25_Flood: calls and messages that come in all the time don't disturb the traffic.
+func TestFM25_Flood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{Faults: gsmsim.Faults{URCInReply: true}}, gsmnet.Config{})
+		c, f := r.dialed(t)
+		stop := make(chan struct{})
+		flooded := make(chan struct{})
+		go func() {
+			defer close(flooded)
+			for {
+				for _, urc := range []string{"RING", `+CLIP: "",128`, `+CMTI: "SM",7`, "+CRING: VOICE"} {
+					r.module.URC(urc)
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		}()
+		roundTrip(t, c, f, 10_000)
+		close(stop)
+		<-flooded
+		if s := r.Stats(); s.Strays > 0 || s.Broken > 0 || s.Timeouts > 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestSecondDialIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, gsmsim.Config{}, gsmnet.Config{})

@@ -44,7 +44,8 @@ func (m *Modem) sim(ctx context.Context) error {
 			if status == "NOT INSERTED" {
 				return fail(CauseSIM, op, "there is no SIM: insert one, and check the holder's contacts")
 			}
-			return fail(CauseSIM, op, "the SIM is not ready after %v (%s): take it out and in again, or try another one", m.cfg.SIMTimeout, status)
+			return fail(CauseSIM, op, "the SIM is not ready after %v (%s): take it out and in again, or try another one",
+				m.cfg.SIMTimeout, status)
 		}
 		if err := m.pause(time.Second, ctx.Done()); err != nil {
 			return m.as(CauseSIM, op, err)

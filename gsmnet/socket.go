@@ -57,7 +57,7 @@ func (m *Modem) work(s *socket) bool {
 	}
 	if d := s.win.deadline(); !s.remoteClosed && !d.IsZero() && !now.Before(d) {
 		m.count(func(st *Stats) { st.Broken++ })
-		m.breakSocket(CauseLink, errors.New("the peer has acknowledged nothing for too long (G4.9, G6.4): no coverage, or the operator dropped the connection"))
+		m.breakSocket(CauseLink, errStalled)
 		return true
 	}
 	for i := range jobs {
@@ -78,6 +78,9 @@ func (m *Modem) work(s *socket) bool {
 	}
 	return false
 }
+
+var errStalled = errors.New("the peer has acknowledged nothing for too long (G4.9, G6.4): no coverage, or the operator dropped " +
+	"the connection")
 
 func (m *Modem) ready(s *socket, j job, now time.Time) bool {
 	switch j {

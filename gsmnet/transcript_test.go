@@ -234,27 +234,8 @@ func (s *script) act(t *testing.T, line string) error {
 			_, err = s.c.Write([]byte(text))
 		}
 		return err
-	case "read":
-		text, err := strconv.Unquote(rest)
-		if err != nil {
-			return err
-		}
-		b := make([]byte, len(text))
-		if _, err = io.ReadFull(s.c, b); err == nil && string(b) != text {
-			err = fmt.Errorf("read %q, want %q", b, text)
-		}
-		return err
-	case "eof", "lost":
-		n, err := s.c.Read(make([]byte, 10))
-		switch {
-		case n > 0:
-			return fmt.Errorf("read %d bytes, want the end", n)
-		case word == "eof" && err != io.EOF:
-			return fmt.Errorf("got %v, want io.EOF", err)
-		case word == "lost" && (errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || gsmnet.CauseOf(err).String() != rest):
-			return fmt.Errorf("got %v (cause %s), want cause %s", err, gsmnet.CauseOf(err), rest)
-		}
-		return nil
+	case "read", "eof", "lost":
+		return s.receive(word, rest)
 	case "acked":
 		n, err := strconv.ParseUint(rest, 10, 64)
 		if err == nil {
@@ -284,6 +265,31 @@ func (s *script) act(t *testing.T, line string) error {
 		return err
 	}
 	return fmt.Errorf("unknown action %q", word)
+}
+
+// receive does read, eof and lost.
+func (s *script) receive(word, rest string) error {
+	if word == "read" {
+		text, err := strconv.Unquote(rest)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, len(text))
+		if _, err = io.ReadFull(s.c, b); err == nil && string(b) != text {
+			err = fmt.Errorf("read %q, want %q", b, text)
+		}
+		return err
+	}
+	n, err := s.c.Read(make([]byte, 10))
+	switch {
+	case n > 0:
+		return fmt.Errorf("read %d bytes, want the end", n)
+	case word == "eof" && err != io.EOF:
+		return fmt.Errorf("got %v, want io.EOF", err)
+	case word == "lost" && (errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || gsmnet.CauseOf(err).String() != rest):
+		return fmt.Errorf("got %v (cause %s), want cause %s", err, gsmnet.CauseOf(err), rest)
+	}
+	return nil
 }
 
 func TestTranscripts(t *testing.T) {
