@@ -10,12 +10,14 @@ import (
 
 // entry is one message on its way. Everything but receipt is guarded by the ledger's mutex.
 type entry struct {
-	seq     uint64
-	qos     byte
-	id      uint16
-	bytes   int
-	resumed bool // of an earlier connection
-	release bool // resumed after PUBREC: only PUBREL may be sent
+	seq       uint64
+	qos       byte
+	id        uint16
+	bytes     int
+	resumed   bool // of an earlier connection
+	release   bool // resumed after PUBREC: only PUBREL may be sent
+	left      bool // the packet is being written, or was
+	journaled bool // PUBREC is in the journal since an earlier connection
 
 	end      uint64 // where its last byte is, below TLS; valid with written
 	written  bool
@@ -85,7 +87,7 @@ func (l *ledger) resume(r Resume) *entry {
 		release: r.releases(), receipt: newReceipt(r.Seq),
 	}
 	if e.release {
-		e.qos, e.received, e.bytes = 2, true, 0
+		e.qos, e.received, e.journaled, e.bytes = 2, true, true, 0
 	}
 	l.byID[e.id] = e
 	l.enter(e)
@@ -191,6 +193,15 @@ func (l *ledger) find(id uint16) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.byID[id]
+}
+
+// leaves notes that the packet of a message is about to be written. It says whether PUBREL has to take its place, and
+// whether the PUBREC that allows it is in the journal.
+func (l *ledger) leaves(e *entry) (release, journaled bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.left = true
+	return e.release, e.journaled
 }
 
 // others is the number of messages in the window beside the n that are about to be written.

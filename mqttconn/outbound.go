@@ -57,18 +57,14 @@ func (g *guard) writeFailed(err error) error {
 	return errEnded
 }
 
-// publishing joins a PUBLISH with its message. For a message that the broker has already received, PUBREL takes the place
-// of the PUBLISH: Paho sends the latter so that the id is taken in its table until PUBCOMP.
+// publishing joins a PUBLISH with its message.
 func (g *guard) publishing(f frame, out *packet) error {
 	e, err := g.ledger.began(f.publishID(), f.qos(), len(f.bytes))
 	if err != nil {
 		return err
 	}
 	out.entry = e
-	switch {
-	case e.release:
-		out.kind, out.bytes = typePubrel, pubrel(e.id)
-	case e.qos > 0 && !e.resumed:
+	if e.qos > 0 && !e.resumed {
 		out.flight = &Flight{Seq: e.seq, PacketID: e.id}
 	}
 	return nil
@@ -206,12 +202,26 @@ func (g *guard) fit() (n int, whole bool) {
 	return n, whole || size >= gatherBytes
 }
 
+// take removes a batch from the queue. For a message that the broker has already received, PUBREL takes the place of the
+// PUBLISH: Paho sends the latter all the same, so that the id is taken in its table until PUBCOMP.
 func (g *guard) take() (batch []packet, ok bool) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	n, _ := g.fit()
 	batch = slices.Clone(g.queue[:n])
 	g.queue = slices.Delete(g.queue, 0, n)
+	g.mu.Unlock()
+	for i := range batch {
+		p := &batch[i]
+		if p.kind != typePublish {
+			continue
+		}
+		if released, recorded := g.ledger.leaves(p.entry); released {
+			p.kind, p.bytes = typePubrel, pubrel(p.entry.id)
+			if !recorded {
+				p.flight = &Flight{Seq: p.entry.seq, PacketID: p.entry.id, Received: true}
+			}
+		}
+	}
 	return batch, n > 0 // none: the session ended meanwhile
 }
 

@@ -21,7 +21,10 @@ func (l *ledger) answer(kind byte, id uint16) bool {
 	}
 	if kind == typePubrec {
 		e.received = true
-		return true
+		// Some brokers repeat their PUBREC as soon as a session is resumed. A PUBLISH that has not left by then must not
+		// leave after the PUBREL, or it would be a new message under that id: PUBREL takes its place.
+		e.release = e.resumed && !e.left
+		return !e.release
 	}
 	e.answered = true
 	delete(l.byID, id)

@@ -143,3 +143,51 @@ func TestResumedPubrelKeepsItsID(t *testing.T) {
 		}
 	})
 }
+
+// TestPubrecBeforeTheRepeatedPublish has a broker that repeats its PUBRECs right behind CONNACK, as some do. No PUBLISH may
+// follow the PUBREL under the same id: it would be a new message.
+func TestPubrecBeforeTheRepeatedPublish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const flights = 40
+		b := &fakeBroker{session: make(map[uint16]string)}
+		j := newFakeQueue(1, 0)
+		var resume []mqttconn.Resume
+		for id := uint16(1); id <= flights; id++ {
+			b.session[id] = fmt.Sprint("reading ", id)
+			resume = append(resume, mqttconn.Resume{Flight: flight(uint64(id), id, false),
+				Message: mqttconn.Message{Seq: uint64(id), Topic: "site/pump", QoS: 2, Payload: fmt.Append(nil, "reading ", id)}})
+		}
+		b.answer = func(p packet) []byte {
+			if _, ok := p.(*packets.ConnectPacket); !ok {
+				return nil
+			}
+			out := []byte{0x20, 2, 1, 0} // CONNACK, session present
+			for id := uint16(1); id <= flights; id++ {
+				out = append(out, ackBytes(packets.Pubrec, id)...)
+			}
+			return out
+		}
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j, Resume: resume})
+		for _, r := range s.Resumed() {
+			if err := r.Err(); err != nil {
+				t.Fatalf("message %d: %v", r.Seq(), err)
+			}
+		}
+		released := make(map[uint16]bool)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, p := range b.packets {
+			switch p := p.(type) {
+			case *packets.PubrelPacket:
+				released[p.MessageID] = true
+			case *packets.PublishPacket:
+				if released[p.MessageID] {
+					t.Errorf("PUBLISH %d after its PUBREL", p.MessageID)
+				}
+			}
+		}
+		if len(released) != flights {
+			t.Errorf("%d of %d messages were released", len(released), flights)
+		}
+	})
+}
