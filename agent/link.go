@@ -104,7 +104,7 @@ type Link interface {
 	Close() error
 }
 
-// Resume is a message that was published but not proved.
+// Resume is a message that was published but not proved. Of one that is gone meanwhile only the flight is left.
 type Resume struct {
 	Flight  queue.Flight
 	Message queue.Message

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/fieldpost/fieldpost/queue"
 )
 
 // supervise keeps a session standing until ctx ends.
@@ -76,8 +79,13 @@ func (a *Agent) resume() ([]Resume, error) {
 	var list []Resume
 	for _, f := range flights {
 		m, err := a.cfg.Queue.Get(f.Seq)
+		if errors.Is(err, queue.ErrNotFound) {
+			// Dropped or expired meanwhile: the broker is told, so that it gives the packet id free.
+			list = append(list, Resume{Flight: f})
+			continue
+		}
 		if err != nil {
-			continue // dropped or expired meanwhile: there is nothing to resume
+			return nil, err
 		}
 		a.board.sentBefore(f.Seq)
 		list = append(list, Resume{Flight: f, Message: m})

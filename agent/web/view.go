@@ -182,16 +182,15 @@ func newQueueView(st agent.Status) queueView {
 func deliveryFacts(st agent.Status) []fact {
 	d := st.Delivery
 	facts := []fact{
-		{Name: "Delivered", Value: count(d.Delivered), Note: "provably arrived"},
-		{Name: "Accepted", Value: count(d.Accepted), Note: "on disk"},
+		{Name: "Accepted", Value: count(d.Accepted)},
+		{Name: "Delivered", Value: count(d.Delivered)},
 		{Name: "On the way", Value: count(d.InFlight), Note: "proof is awaited"},
-		{Name: "Sent once more", Value: count(d.Repeated), Note: "proof was missing"},
-		{Name: "Refused", Value: count(d.Refused), Note: "not taken in"},
+		{Name: "Repeated", Value: count(d.Repeated), Note: "proof was missing"},
+		{Name: "Refused", Value: count(d.Refused)},
 	}
-	last := fact{Name: "Last delivered", Value: "never", Note: "since the start"}
+	last := fact{Name: "Last delivered", Value: "not yet"}
 	if d.LastDeliveredAt != nil {
-		m := ago(*d.LastDeliveredAt, st.Time)
-		last.Value, last.Note = m.Text, clock(*d.LastDeliveredAt, st.Time)
+		last.Value, last.Note = ago(*d.LastDeliveredAt, st.Time).Text, clock(*d.LastDeliveredAt, st.Time)
 	}
 	return append(facts, last)
 }
@@ -215,9 +214,8 @@ func linkFacts(st agent.Status) []fact {
 	}
 	return append(facts,
 		fact{Name: "Broker", Value: known(st.Link.Broker)},
-		fact{Name: "Sessions", Value: count(st.Link.Sessions), Note: "since the start"},
-		fact{Name: "Sent", Value: byteSize(st.Link.BytesUp), Note: "without TCP headers"},
-		fact{Name: "Received", Value: byteSize(st.Link.BytesDown), Note: "without TCP headers"})
+		fact{Name: "Sessions", Value: count(st.Link.Sessions)},
+		fact{Name: "Stream", Value: byteSize(st.Link.BytesUp) + " up, " + byteSize(st.Link.BytesDown) + " down", Note: "without TCP headers"})
 }
 
 func newOutageView(o agent.Outage, now time.Time) outageView {

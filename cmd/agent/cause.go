@@ -42,5 +42,7 @@ var mqttCauses = map[mqttconn.Cause]agent.Cause{
 	mqttconn.CauseUnavailable: agent.CauseMQTT,
 	mqttconn.CauseProtocol:    agent.CauseMQTT,
 	mqttconn.CauseUnanswered:  agent.CauseMQTT,
+	mqttconn.CauseSilent:      agent.CauseMQTT,
+	mqttconn.CauseConfig:      agent.CauseMQTT,
 	mqttconn.CauseNetwork:     agent.CauseTCP,
 }

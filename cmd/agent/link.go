@@ -17,6 +17,7 @@ type mqttLink struct {
 	next    int // which broker the next attempt tries: the same one after success, another after failure
 	config  mqttconn.Config
 	queue   *queue.Queue
+	mark    sessionMark
 }
 
 // endpoint is a broker's address with what MQTT needs to talk to it.
@@ -49,7 +50,7 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 	for _, r := range resume {
 		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message)})
 	}
-	session, err := mqttconn.Connect(ctx, func(ctx context.Context) (mqttconn.Conn, error) {
+	open := func(ctx context.Context) (mqttconn.Conn, error) {
 		report(agent.StepTCP, agent.StepWaiting, "connecting to "+broker.address)
 		conn, err := dial(ctx, broker.address)
 		if err != nil {
@@ -61,7 +62,12 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 			report(agent.StepMQTT, agent.StepWaiting, "waiting for the broker's answer")
 		}
 		return conn, nil
-	}, cfg)
+	}
+	err := l.mark.discard(ctx, open, cfg)
+	var session *mqttconn.Session
+	if err == nil {
+		session, err = mqttconn.Connect(ctx, open, cfg)
+	}
 	if err != nil {
 		l.next++
 		return nil, linkError(err)
@@ -110,7 +116,11 @@ func (s mqttSession) Bytes() (up, down uint64) {
 type journal struct{ queue *queue.Queue }
 
 func (j journal) Save(ctx context.Context, f mqttconn.Flight, durable bool) error {
-	return j.queue.SaveFlight(ctx, queue.Flight(f), durable)
+	err := j.queue.SaveFlight(ctx, queue.Flight(f), durable)
+	if errors.Is(err, queue.ErrNotFound) { // the message was dropped meanwhile: there is nothing to resume
+		return nil
+	}
+	return err
 }
 
 func (j journal) Clear(ctx context.Context) error { return j.queue.ClearFlights(ctx) }

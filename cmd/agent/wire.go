@@ -126,7 +126,7 @@ func (d *device) link(w wiring, cfg *config.Config) (agent.Link, error) {
 
 // mqttOver describes the MQTT sessions of a configuration.
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
-	l := mqttLink{queue: q, config: mqttconn.Config{
+	l := mqttLink{queue: q, mark: sessionMark{filepath.Join(cfg.DataDir, "session"), q}, config: mqttconn.Config{
 		ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
 		KeepAlive: time.Duration(cfg.Broker.Keepalive),
 	}}
