@@ -14,11 +14,10 @@ type Code string
 
 // The codes and the HTTP statuses that carry them.
 const (
-	CodeInvalid     Code = "invalid"     // 400, the request is wrong and stays wrong
-	CodeTooLarge    Code = "too_large"   // 413, the payload is over the limit
-	CodeFull        Code = "full"        // 507, the queue or the disk is full
-	CodeUnavailable Code = "unavailable" // 503, the agent is stopping or can't store
-	CodeInternal    Code = "internal"    // 500, something failed in the agent
+	CodeInvalid   Code = "invalid"   // 400, the request is wrong and stays wrong
+	CodeTooLarge  Code = "too_large" // 413, the payload is over the limit
+	CodeFull      Code = "full"      // 507, the queue or the disk is full
+	CodeTemporary Code = "temporary" // 503, the agent is stopping or can't store now
 )
 
 // Error is a failure that the agent answered with.
@@ -30,4 +29,4 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // Temporary reports whether the same request may succeed later.
-func (e *Error) Temporary() bool { return e.Code == CodeFull || e.Code == CodeUnavailable }
+func (e *Error) Temporary() bool { return e.Code == CodeFull || e.Code == CodeTemporary }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +8,12 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/fieldpost/fieldpost/agent/source"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
-// source names where messages of the command line come from.
-const source = "send"
+// sender is what messages of the command line have as their source.
+const sender = "send"
 
 // Stored is the answer to a message that is on disk.
 type Stored struct {
@@ -49,7 +49,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 // message checks what a request asks for. Query keys that nobody knows are refused: a misspelt one would otherwise send
 // the message in another way than was meant.
 func message(topic string, query url.Values, qos byte) (queue.Message, error) {
-	m := queue.Message{Topic: topic, QoS: qos, Source: source}
+	m := queue.Message{Topic: topic, QoS: qos, Source: sender}
 	if err := queue.ValidateTopic(topic); err != nil {
 		return m, err
 	}
@@ -83,17 +83,13 @@ func message(topic string, query url.Values, qos byte) (queue.Message, error) {
 
 // classify finds the answer to a message that was not stored.
 func classify(err error) (status int, code Code) {
-	var size *queue.TooLargeError
-	switch {
-	case errors.Is(err, queue.ErrInvalid):
+	switch source.ReasonOf(err) {
+	case source.Invalid:
 		return http.StatusBadRequest, CodeInvalid
-	case errors.As(err, &size):
+	case source.TooLarge:
 		return http.StatusRequestEntityTooLarge, CodeTooLarge
-	case errors.Is(err, queue.ErrFull), errors.Is(err, queue.ErrDiskFull):
+	case source.Full:
 		return http.StatusInsufficientStorage, CodeFull
-	case errors.Is(err, queue.ErrClosed), errors.Is(err, queue.ErrFailed), errors.Is(err, queue.ErrReadOnly),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return http.StatusServiceUnavailable, CodeUnavailable
 	}
-	return http.StatusInternalServerError, CodeInternal
+	return http.StatusServiceUnavailable, CodeTemporary
 }

@@ -10,13 +10,10 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/source"
 	"github.com/fieldpost/fieldpost/agent/web/internal/serve"
 	"github.com/fieldpost/fieldpost/queue"
 )
-
-// DefaultMaxPayload is a payload's limit where none is set: 1 MiB takes a quarter of an hour at 9600 bit/s, and is far
-// below what would hurt the memory of a small board.
-const DefaultMaxPayload = 1 << 20
 
 // Config says where the socket is and what answers behind it. Path, Status, QueueStats and Put are required.
 type Config struct {
@@ -27,7 +24,7 @@ type Config struct {
 	Put func(context.Context, queue.Message) (uint64, error)
 
 	QoS        byte  // of messages that name none; 0 means QoS 0
-	MaxPayload int64 // in bytes; 0 means DefaultMaxPayload
+	MaxPayload int64 // in bytes; 0 means source.DefaultMaxPayload
 }
 
 // Server answers the commands.
@@ -45,7 +42,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("control: QoS %d is none of 0, 1, 2", cfg.QoS)
 	}
 	if cfg.MaxPayload <= 0 {
-		cfg.MaxPayload = DefaultMaxPayload
+		cfg.MaxPayload = source.DefaultMaxPayload
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
@@ -72,7 +69,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second, // a commit may wait for a slow card
 		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    96 << 10, // a topic has up to 65535 bytes and is escaped
+		MaxHeaderBytes:    256 << 10, // a topic has up to 65535 bytes, each escaped to three
 	}
 	// A request that outlives the grace is cut off: its command sees a broken connection, never a yes.
 	if err := serve.Until(ctx, srv, l, 2*time.Second); err != nil {
