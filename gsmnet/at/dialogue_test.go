@@ -141,7 +141,7 @@ func TestFL11_LateAnswerIsNotTheNextCommands(t *testing.T) {
 			case "AT+CSQ":
 				f.later(1500*time.Millisecond, "\r\n+CSQ: 21,0\r\n\r\nOK\r\n")
 			case "AT+NEXT":
-				f.later(time.Second, "\r\n+CME ERROR: 4\r\n")
+				f.later(1500*time.Millisecond, "\r\n+CME ERROR: 4\r\n") // after the late OK, had it been sent at once
 			default:
 				obliging(f, line)
 			}
