@@ -30,17 +30,21 @@ func CheckFile(path string) error {
 		found++
 		inner := &walk{p: p, seen: w.seen, damage: fail}
 		lane, err := ParseLane(string(k))
-		inner.element = func(k, v []byte, _ bool) error { return nil }
-		switch {
-		case err == nil:
-			inner.element = func(k, v []byte, _ bool) error { return checkElement(lane, k, v, fail) }
-		case string(k) == string(bucketMeta):
-			meta = true
-			inner.element = func(k, v []byte, _ bool) error { return checkFormat(path, k, v) }
+		inner.element = func(key, value []byte, bucket bool) error {
+			switch {
+			case bucket:
+				return fail(fmt.Errorf("a bucket stands inside of %s", k))
+			case err == nil:
+				return checkElement(lane, key, value, fail)
+			case string(k) == string(bucketMeta):
+				meta = true
+				return checkFormat(path, key, value)
+			}
+			return nil
 		}
 		return inner.bucket(v)
 	}
-	if err := w.tree(p.root, 0); err != nil {
+	if err := w.tree(p.root, 0, span{}); err != nil {
 		return err
 	}
 	if !meta || found < len(bucketNames()) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func (q *Queue) commit(batch []*request) {
 	if errors.Is(err, ErrDiskFull) && len(batch) > 0 {
 		// Without the messages, removals fit into what is reserved.
 		for _, r := range batch {
-			if r.job == nil {
+			if len(r.msgs) > 0 {
 				r.err = ErrDiskFull
 			}
 		}
@@ -50,6 +51,9 @@ func (q *Queue) tryCommit(batch []*request, full bool) (err error) {
 	}()
 	s := q.store.Load()
 	t := q.newTxn(full)
+	if t.idle(batch) {
+		return nil
+	}
 	if err := q.makeReady(t.estimate(batch)); err != nil {
 		if err = storageError(err); !full || !errors.Is(err, ErrDiskFull) {
 			q.countWriteError(err)
@@ -88,7 +92,8 @@ var errWrite = errors.New("queue: write failed")
 // may have dropped the pages, and a second flush would lie.
 func storageError(err error) error {
 	var path *fs.PathError
-	isWrite := errors.As(err, &path) && path.Op != "sync"
+	isWrite := errors.As(err, &path) && path.Op != "sync" ||
+		strings.HasPrefix(err.Error(), "file resize error") // bbolt's own growing, which wraps nothing
 	switch {
 	case isWrite && (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)):
 		return fmt.Errorf("%w (%v)", ErrDiskFull, err)

@@ -48,7 +48,14 @@ func fillUp(t *testing.T, dir string) string {
 }
 
 func TestDiskFilledByOthers(t *testing.T) {
-	dir := smallDisk(t, "6m")
+	t.Run("tmpfs", func(t *testing.T) { diskFilledByOthers(t, smallDisk(t, "6m")) })
+	t.Run("ext4", func(t *testing.T) {
+		dir, _ := ramDisk(t, "16M")
+		diskFilledByOthers(t, dir)
+	})
+}
+
+func diskFilledByOthers(t *testing.T, dir string) {
 	path := filepath.Join(dir, "queue.db")
 	q := open(t, queue.Config{Path: path, Reserve: 512 << 10})
 	for i := range 1000 {

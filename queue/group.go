@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// request is what a caller wants to be in the next commit.
+// request is what a caller wants to be in the next commit: messages, a job, or neither (Sync).
 type request struct {
 	msgs  []Message
-	job   func(*txn) error // or this; it fails only if the commit has to fail
+	job   func(*txn) error // fails only if the commit has to fail
 	taken bool             // by a commit; guarded by mu
 	gone  bool             // its caller has given up; guarded by mu
 	first uint64           // answer, set before the group is done
@@ -43,7 +43,7 @@ func (q *Queue) send(ctx context.Context, r *request) error {
 		q.next = g
 	}
 	g.requests = append(g.requests, r)
-	first, hurry := len(g.requests) == 1, r.job != nil && !g.urgent
+	first, hurry := len(g.requests) == 1, len(r.msgs) == 0 && !g.urgent
 	g.urgent = g.urgent || hurry
 	q.mu.Unlock()
 	if hurry {
@@ -74,17 +74,26 @@ func (q *Queue) lead(ctx context.Context, g *group) {
 	case <-g.done: // the keeper was first
 		return
 	case <-ctx.Done():
-		q.mu.Lock()
-		g.orphan = true
-		q.mu.Unlock()
-		q.nudge()
+		q.leave(g)
 		return
 	}
-	q.waitForOthers(g)
+	if !q.waitForOthers(ctx, g) {
+		<-q.turn
+		q.leave(g)
+		return
+	}
 	if g := q.takeGroup(); g != nil {
 		q.commitGroup(g)
 	}
 	<-q.turn
+}
+
+// leave hands the group to the keeper.
+func (q *Queue) leave(g *group) {
+	q.mu.Lock()
+	g.orphan = true
+	q.mu.Unlock()
+	q.nudge()
 }
 
 // commitGroup commits and answers; g may be nil, if only what waits beside it is to be committed.
@@ -98,8 +107,8 @@ func (q *Queue) commitGroup(g *group) {
 }
 
 // waitForOthers gives others the time to join: as configured, and else as long as some do. Producers whose last commit was
-// answered a moment ago need that; a lone one pays an empty yield.
-func (q *Queue) waitForOthers(g *group) {
+// answered a moment ago need that; a lone one pays an empty yield. It returns false if ctx has ended.
+func (q *Queue) waitForOthers(ctx context.Context, g *group) bool {
 	if q.cfg.CommitWait > 0 {
 		timer := time.NewTimer(q.cfg.CommitWait)
 		defer timer.Stop()
@@ -107,8 +116,10 @@ func (q *Queue) waitForOthers(g *group) {
 		case <-timer.C:
 		case <-g.hurry:
 		case <-q.closing:
+		case <-ctx.Done():
+			return false
 		}
-		return
+		return true
 	}
 	for before, n := 0, 1; n > before; {
 		before = n
@@ -117,6 +128,7 @@ func (q *Queue) waitForOthers(g *group) {
 		n = len(g.requests)
 		q.mu.Unlock()
 	}
+	return true
 }
 
 // takeGroup returns those who wait, without those who have given up; nil if there is nobody.
@@ -144,7 +156,7 @@ func (q *Queue) do(ctx context.Context, job func(*txn) error) error {
 	return q.send(ctx, &request{job: job})
 }
 
-// Sync returns when all that was released and noted before is on disk.
+// Sync returns when all that was released and noted before is on disk. It costs nothing if all is.
 func (q *Queue) Sync(ctx context.Context) error {
-	return q.do(ctx, func(*txn) error { return nil })
+	return q.send(ctx, &request{})
 }

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,7 +95,9 @@ func TestWriteFailsNowAndThen(t *testing.T) {
 		path := filepath.Join(tempDir(t), "queue.db")
 		lines := steps(t, path, fmt.Sprintf("pwrite64:error=EIO:when=%d", n), "-P", path)
 		refused += count(lines, "nak")
-		if count(lines, "failed") > 0 {
+		// The count is by thread, so that several writes in a row can fail; it takes three to fail the queue.
+		if i := slices.IndexFunc(lines, func(s string) bool { return strings.HasSuffix(s, " failed") }); i >= 0 && (i < 2 ||
+			!strings.HasSuffix(lines[i-1], " other") || !strings.HasSuffix(lines[i-2], " other")) {
 			t.Errorf("write %d: a passing error has failed the queue: %q", n, lines)
 		}
 		if got := count(lines, "nak") + count(lines, "ack"); got != 14 || count(lines, "closed") != 1 {

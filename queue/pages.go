@@ -163,7 +163,7 @@ func (pg page) leafElement(i int) (k, v []byte, bucket, ok bool) {
 	h := pg.data[at:]
 	flags, pos, ks, vs := order.Uint32(h), uint64(order.Uint32(h[4:])), uint64(order.Uint32(h[8:])), uint64(order.Uint32(h[12:]))
 	k, v = pg.slice(at+pos, ks), pg.slice(at+pos+ks, vs)
-	return k, v, flags&flagBucket != 0, k != nil && v != nil
+	return k, v, flags == flagBucket, k != nil && v != nil && flags <= flagBucket
 }
 
 // child returns the i-th page below a branch.
@@ -186,7 +186,14 @@ type walk struct {
 	last []byte
 }
 
-func (w *walk) tree(id uint64, depth int) error {
+// span is what the branches above say of the keys of a page: not below low, and below high; nil is no bound.
+type span struct{ low, high []byte }
+
+func (s span) holds(k []byte) bool {
+	return string(k) >= string(s.low) && (s.high == nil || string(k) < string(s.high))
+}
+
+func (w *walk) tree(id uint64, depth int, s span) error {
 	if w.seen[id] || depth > maxDepth {
 		return w.damage(fmt.Errorf("page %d is in the tree twice", id))
 	}
@@ -195,14 +202,14 @@ func (w *walk) tree(id uint64, depth int) error {
 	if err != nil {
 		return w.damage(err)
 	}
-	return w.page(id, pg, depth)
+	return w.page(id, pg, depth, s)
 }
 
-func (w *walk) page(id uint64, pg page, depth int) error {
+func (w *walk) page(id uint64, pg page, depth int, s span) error {
 	for i := range pg.count {
 		if pg.leaf {
 			k, v, bucket, ok := pg.leafElement(i)
-			if !ok || w.last != nil && string(k) <= string(w.last) {
+			if !ok || !s.holds(k) || w.last != nil && string(k) <= string(w.last) {
 				if err := w.damage(fmt.Errorf("page %d: element %d is out of place", id, i)); err != nil {
 					return err
 				}
@@ -214,14 +221,22 @@ func (w *walk) page(id uint64, pg page, depth int) error {
 			}
 			continue
 		}
-		_, child, ok := pg.child(i)
-		if !ok {
+		low, child, ok := pg.child(i)
+		below := span{low, s.high}
+		if i == 0 { // bbolt looks there for lower keys, too
+			below.low = s.low
+		}
+		if i+1 < pg.count {
+			next, _, nextOK := pg.child(i + 1)
+			below.high, ok = next, ok && nextOK
+		}
+		if !ok || string(low) < string(below.low) {
 			if err := w.damage(fmt.Errorf("page %d: branch %d is out of place", id, i)); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := w.tree(child, depth+1); err != nil {
+		if err := w.tree(child, depth+1, below); err != nil {
 			return err
 		}
 	}
@@ -235,11 +250,11 @@ func (w *walk) bucket(v []byte) error {
 		return w.damage(fmt.Errorf("a bucket's header has %d bytes", len(v)))
 	}
 	if root := order.Uint64(v); root != 0 {
-		return w.tree(root, 0)
+		return w.tree(root, 0, span{})
 	}
 	pg, err := parsePage(0, v[16:])
 	if err != nil {
 		return w.damage(err)
 	}
-	return w.page(0, pg, 0)
+	return w.page(0, pg, 0, span{})
 }

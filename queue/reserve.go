@@ -30,11 +30,11 @@ func reserveBlocks(f *os.File, from, to int64) error {
 	return nil
 }
 
-// makeReady prepares the file for a commit that needs new bytes at its end, and keeps Config.Reserve ready behind them.
+// makeReady prepares the file for a commit that may need new bytes at its end, and keeps Config.Reserve ready behind them.
 // If the disk has no room, the error wraps ENOSPC, and nothing has changed.
-func (q *Queue) makeReady(need int64) error {
+func (q *Queue) makeReady(records, pages int64) error {
 	s := q.store.Load()
-	if end := q.used + need + q.cfg.Reserve; end > q.reserved {
+	if end := q.used + records + pages + q.cfg.Reserve; end > q.reserved {
 		err := reserveBlocks(s.file, q.reserved, end+reserveStep)
 		if err == nil {
 			end += reserveStep
@@ -43,7 +43,7 @@ func (q *Queue) makeReady(need int64) error {
 		}
 		q.reserved = end
 	}
-	return q.grow(q.used + need)
+	return q.grow(q.used + records) // most pages that change find a free one
 }
 
 // grow makes the file at least size bytes long. bbolt would do it too, but hide which error it met.

@@ -117,7 +117,7 @@ func (w *wreck) buckets(visit func(name string, v []byte)) {
 		}
 		return nil
 	}
-	root.tree(w.p.root, 0)
+	root.tree(w.p.root, 0, span{})
 }
 
 // readTables reads the epoch and the origins as far as the tree leads there.

@@ -93,18 +93,31 @@ func (q *Queue) putBack(t *txn) {
 	q.nudge()
 }
 
-// estimate returns how many bytes the file may grow by, generously: each record once, each removal a page of its own,
-// and the way to the root of every bucket.
-func (t *txn) estimate(batch []*request) int64 {
-	const page, ways = 4096, 32
-	need := int64(ways * page)
-	need += int64(min(len(t.removals), 64)) * page
+// idle reports whether nothing is to be written: all in the batch are Syncs.
+func (t *txn) idle(batch []*request) bool {
+	if len(t.removals)+len(t.flights)+len(t.attempts) > 0 || t.lossDue {
+		return false
+	}
 	for _, r := range batch {
-		for i := range r.msgs {
-			need += int64(len(r.msgs[i].Payload)+len(r.msgs[i].Topic)+len(r.msgs[i].Source)) + 128
+		if r.job != nil || len(r.msgs) > 0 {
+			return false
 		}
 	}
-	return need + need/8
+	return len(batch) > 0 // else the keeper has seen something
+}
+
+// estimate returns how many bytes the commit's records take, and how many it may need for pages that it changes: one for
+// each removal, and the way to the root of every bucket.
+func (t *txn) estimate(batch []*request) (records, pages int64) {
+	const page, ways = 4096, 32
+	pages = (ways + int64(min(len(t.removals), 64))) * page
+	for _, r := range batch {
+		for i := range r.msgs {
+			m := &r.msgs[i]
+			records += int64(len(m.Payload)+len(m.Topic)) + recordOverhead
+		}
+	}
+	return records + records/64, pages
 }
 
 // bucket returns a bucket beside those of the lanes.

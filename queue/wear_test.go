@@ -16,12 +16,12 @@ import (
 
 // ramDisk makes an ext4 file system with a journal on a loop device over memory, where nobody else writes, so that the
 // kernel's counters of the device are those of the queue. It takes root; what is missing is said.
-func ramDisk(b *testing.B) (dir, device string) {
+func ramDisk(b testing.TB, size string) (dir, device string) {
 	b.Helper()
 	base := b.TempDir()
 	dir = filepath.Join(base, "disk")
 	if err := syscall.Mount("tmpfs", base, "tmpfs", 0, "mode=0700,size=600m"); err != nil {
-		b.Skipf("mounting memory: %v; this benchmark needs root and the right to mount", err)
+		b.Skipf("mounting memory: %v; this needs root and the right to mount", err)
 	}
 	b.Cleanup(func() {
 		if err := syscall.Unmount(base, syscall.MNT_DETACH); err != nil { // the loop device lets go of the image a moment later
@@ -35,11 +35,11 @@ func ramDisk(b *testing.B) (dir, device string) {
 	run := func(name string, args ...string) string {
 		out, err := exec.Command(name, args...).CombinedOutput()
 		if err != nil {
-			b.Skipf("%s %s: %v: %s; this benchmark needs root, mkfs.ext4 and a loop device", name, strings.Join(args, " "), err, out)
+			b.Skipf("%s %s: %v: %s; this needs root, mkfs.ext4 and a loop device", name, strings.Join(args, " "), err, out)
 		}
 		return strings.TrimSpace(string(out))
 	}
-	run("truncate", "-s", "512M", image)
+	run("truncate", "-s", size, image)
 	run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
 	device = run("losetup", "--find", "--show", image)
 	defer run("losetup", "--detach", device) // once nobody has it mounted any more
@@ -77,7 +77,7 @@ func written(b *testing.B, device string) (bytes, flushes uint64) {
 // BenchmarkWear measures the life of a message, in and out, with a short queue: what the device writes for it. Commits are
 // paced to one in 5 ms, as a flash would do, since the file system's clock ticks every 4.
 func BenchmarkWear(b *testing.B) {
-	dir, device := ramDisk(b)
+	dir, device := ramDisk(b, "512M")
 	for _, batch := range []int{1, 10} {
 		b.Run(fmt.Sprint(batch), func(b *testing.B) {
 			q, err := queue.Open(queue.Config{Path: filepath.Join(dir, fmt.Sprint(batch), "queue.db"), ReleaseWait: time.Minute})
