@@ -21,6 +21,7 @@ type far struct {
 	reading bool
 	ended   bool // the server has closed
 	closed  bool
+	held    []byte // read from the server, and held back to fill a segment
 
 	outbox  [][]byte // accepted from the module, to be written
 	waiting int      // bytes in outbox
@@ -69,7 +70,8 @@ func (r *far) close() {
 // more reads on from the server if there is room for it.
 func (r *far) more() {
 	s := r.f.server
-	if s.unacked() < farAhead && !s.closed {
+	r.release()
+	if s.unacked()+len(r.held) < farAhead && !s.closed {
 		r.read(maxSegment)
 	}
 	if r.last && len(s.chunks) == 0 {
@@ -96,17 +98,30 @@ func (r *far) onRead(b []byte, err error) {
 		}
 		return
 	}
-	if len(b) > 0 {
-		r.f.server.send(b)
-	}
+	r.held = append(r.held, b...)
 	switch {
 	case err == nil:
 		r.more()
 	case errors.Is(err, io.EOF):
 		r.ended = true
+		r.release()
 		r.f.server.finish()
 	default:
 		r.reset()
+	}
+}
+
+// release sends what the server has written as its TCP would (RFC 896): full segments at once, less only while nothing
+// else is unacknowledged, so that the answers of a broker to many messages share a packet.
+func (r *far) release() {
+	s := r.f.server
+	for len(r.held) >= maxSegment {
+		s.send(r.held[:maxSegment:maxSegment])
+		r.held = r.held[maxSegment:]
+	}
+	if len(r.held) > 0 && (s.unacked() == 0 || r.ended) {
+		s.send(r.held)
+		r.held = nil
 	}
 }
 

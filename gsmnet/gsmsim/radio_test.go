@@ -110,6 +110,24 @@ func TestDelayedAcknowledgement(t *testing.T) {
 	})
 }
 
+// TestSmallAnswersShareAPacket has a server write a series of small answers: while the first is on its way, the others wait
+// and then go together.
+func TestSmallAnswersShareAPacket(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h, p := connectedTo(t, gsmsim.Config{})
+		time.Sleep(time.Second)
+		before := h.m.Stats()
+		for range 50 {
+			io.WriteString(p.conn, "PUBA")
+		}
+		time.Sleep(time.Minute)
+		after := h.m.Stats()
+		if packets, bytes := after.PacketsDown-before.PacketsDown, after.DataDown-before.DataDown; packets != 2 || bytes != 200 {
+			t.Errorf("%d bytes came in %d packets, want 200 in 2", bytes, packets)
+		}
+	})
+}
+
 func TestConnectionSetupCounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, _ := connectedTo(t, gsmsim.Config{})
