@@ -222,6 +222,38 @@ func TestAgeIsMeasuredWithTheClockThatDoesNotJump(t *testing.T) {
 	check(t, path)
 }
 
+// Without a known clock, age is measured all the same; and once it is known, setting it again makes nobody older.
+func TestAgeWithinABoot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	synctest.Test(t, func(t *testing.T) {
+		q, err := queue.Open(queue.Config{Path: path, MaxAge: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		put(t, q, text(queue.Normal, "first")...)
+		time.Sleep(61 * time.Minute)
+		synctest.Wait()
+		if got := heads(t, q); got != "" {
+			t.Errorf("after MaxAge without a known clock %q are left", got)
+		}
+		now := time.Now()
+		for range 2 {
+			if err := q.SetClock(t.Context(), now, queue.TrustKnown); err != nil {
+				t.Fatal(err)
+			}
+			put(t, q, text(queue.Normal, "second")...)
+			now = now.AddDate(1, 0, 0)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if got, want := heads(t, q), "second second"; got != want {
+			t.Errorf("after the clock was set a year ahead %q are left, want %q", got, want)
+		}
+	})
+	check(t, path)
+}
+
 func TestAgeOverBoots(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	day := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)

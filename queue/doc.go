@@ -19,12 +19,13 @@
 //
 // # Concurrency
 //
-// All methods of [Queue] may be called concurrently. A [Reader] belongs to one goroutine. One goroutine of the queue
-// makes all commits; producers that wait while a commit runs share the next one. [Queue.Close] waits for it.
+// All methods of [Queue] may be called concurrently. A [Reader] belongs to one goroutine. One commit runs at a time, in
+// the goroutine of a producer; those that come meanwhile share the next one. One goroutine of the queue, the keeper, does
+// what nobody waits for; [Queue.Close] waits for it.
 // Between processes the file is guarded by a lock file beside it, which names the process that holds it.
 //
 // # Format
 //
-// Each lane is a bucket: the key is the message's sequence, the value a record whose layout is described at the type
-// [Message] and in record.go. The page layout below is bbolt's, version 2.
+// Each lane is a bucket: the key is the message's sequence, the value a record whose layout is described in record.go.
+// The page layout below is bbolt's, version 2; pages.go says what of it is relied on.
 package queue

@@ -20,7 +20,7 @@ func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err err
 	for i := range msgs {
 		if err := msgs[i].validate(q.cfg.MaxMessage); err != nil {
 			if len(msgs) > 1 {
-				err = fmt.Errorf("message %d of %d: %w", i+1, len(msgs), err)
+				err = fmt.Errorf("queue: message %d of %d: %w", i+1, len(msgs), err)
 			}
 			return 0, err
 		}

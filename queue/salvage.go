@@ -32,7 +32,8 @@ func (q *Queue) salvage(damage error) (*store, error) {
 
 // setAside gives the damaged file a second name, under which it stays.
 func setAside(path string, name *string) error {
-	*name = path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
+	first := path + ".damaged-" + time.Now().UTC().Format("20060102T150405Z")
+	*name = first
 	for i := 2; ; i++ {
 		err := os.Link(path, *name)
 		if err == nil {
@@ -41,7 +42,7 @@ func setAside(path string, name *string) error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		*name = fmt.Sprintf("%s-%d", *name, i)
+		*name = fmt.Sprintf("%s-%d", first, i)
 	}
 }
 

@@ -66,7 +66,7 @@ func (q *Queue) Import(ctx context.Context, r io.Reader, progress func(Imported)
 	size := 0
 	flush := func() error {
 		if _, err := q.Put(ctx, batch...); err != nil {
-			return fmt.Errorf("import: the lines from %d on: %w", done.Lines-len(batch)+1, err)
+			return fmt.Errorf("queue: import: the lines from %d on: %w", done.Lines-len(batch)+1, err)
 		}
 		done.Stored += len(batch)
 		batch, size = batch[:0], 0
@@ -83,10 +83,10 @@ func (q *Queue) Import(ctx context.Context, r io.Reader, progress func(Imported)
 		}
 		var m Message
 		if err := json.Unmarshal(line, &m); err != nil {
-			return done, errors.Join(fmt.Errorf("import: line %d: %w", done.Lines, err), flush())
+			return done, errors.Join(fmt.Errorf("queue: import: line %d: %w", done.Lines, err), flush())
 		}
 		if err := m.validate(q.cfg.MaxMessage); err != nil {
-			return done, errors.Join(fmt.Errorf("import: line %d: %w", done.Lines, err), flush())
+			return done, errors.Join(fmt.Errorf("queue: import: line %d: %w", done.Lines, err), flush())
 		}
 		if q.holds(m.ID) {
 			done.Present++
