@@ -2,8 +2,11 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
 )
 
 // The charts are drawn on a grid of this size and stretched to the room that they have.
@@ -39,9 +42,10 @@ type column struct {
 	signal, seen int // sum and number of signal readings
 }
 
-// newCharts draws the backlog and, where a signal was ever seen, its strength.
-func newCharts(points []point, now time.Time) []chart {
-	reach := chartReach(points, now)
+// newCharts draws the backlog and, where a signal was seen, its strength: what is remembered and how things stand now.
+func newCharts(points []point, st agent.Status) []chart {
+	points, now := append(points, pointOf(st)), st.Time
+	reach := chartReach(now.Sub(points[0].at))
 	cols := columns(points, now, reach)
 	outages := bands(cols)
 	charts := []chart{backlogChart(cols)}
@@ -56,16 +60,13 @@ func newCharts(points []point, now time.Time) []chart {
 }
 
 // chartReach is the shortest of three spans that holds everything, so that a young agent's charts aren't empty.
-func chartReach(points []point, now time.Time) time.Duration {
-	if len(points) > 0 {
-		for _, reach := range []time.Duration{time.Hour, 6 * time.Hour} {
-			if now.Sub(points[0].at) <= reach {
-				return reach
-			}
+func chartReach(age time.Duration) time.Duration {
+	for _, reach := range []time.Duration{time.Hour, 6 * time.Hour} {
+		if age <= reach {
+			return reach
 		}
-		return 24 * time.Hour
 	}
-	return time.Hour
+	return 24 * time.Hour
 }
 
 func columns(points []point, now time.Time, reach time.Duration) []column {
@@ -74,9 +75,9 @@ func columns(points []point, now time.Time, reach time.Duration) []column {
 		// A point stands until the next one.
 		first, last := columnOf(p.at, now, reach), chartColumns-1
 		if i+1 < len(points) {
-			last = columnOf(points[i+1].at, now, reach) - 1
+			last = max(first, columnOf(points[i+1].at, now, reach)-1)
 		}
-		for x := max(0, first); x <= min(max(first, last), chartColumns-1); x++ {
+		for x := max(0, first); x <= last; x++ {
 			c := &cols[x]
 			c.known, c.out = true, c.out || !p.connected
 			c.backlog = max(c.backlog, p.backlog)
@@ -89,8 +90,10 @@ func columns(points []point, now time.Time, reach time.Duration) []column {
 	return cols
 }
 
+// columnOf is negative for what is too old to be seen. Now belongs to the last column.
 func columnOf(at, now time.Time, reach time.Duration) int {
-	return int(float64(chartColumns) * (1 - float64(now.Sub(at))/float64(reach)))
+	age := float64(now.Sub(at)) / float64(reach)
+	return min(chartColumns-1, int(math.Floor(chartColumns*(1-age))))
 }
 
 func backlogChart(cols []column) chart {
@@ -105,7 +108,7 @@ func backlogChart(cols []column) chart {
 	line, area := trace(cols, func(c column) (float64, bool) { return float64(c.backlog) / float64(top), c.known })
 	return chart{
 		Title:   "Waiting messages",
-		Summary: fmt.Sprintf("%s at the last look, %s at most", count(latest), count(highest)),
+		Summary: fmt.Sprintf("%s now, %s at most", count(latest), count(highest)),
 		Top:     count(top), Bottom: "0", Line: line, Area: area,
 	}
 }
@@ -131,7 +134,7 @@ func signalChart(cols []column) (c chart, seen bool) {
 	})
 	return chart{
 		Title:   "Signal",
-		Summary: fmt.Sprintf("%s at the last look, %s at the weakest", dBm(latest), dBm(lowest)),
+		Summary: fmt.Sprintf("%s now, %s at the weakest", dBm(latest), dBm(lowest)),
 		Top:     dBm(strongestDBm), Bottom: dBm(weakestDBm), Line: line,
 	}, seen
 }

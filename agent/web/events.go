@@ -38,7 +38,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		out := []event{{"now", render("now", v)}, {"lists", render("lists", v)}}
 		if n := s.history.recorded(); n != drawn {
 			drawn = n
-			out = append(out, event{"charts", render("charts", newCharts(s.history.all(), st.Time))})
+			out = append(out, event{"charts", render("charts", newCharts(s.history.all(), st))})
 		}
 		return out
 	})

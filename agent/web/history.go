@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (h *history) record(ctx context.Context, status func() agent.Status) {
 	tick := time.NewTicker(pointEvery)
 	defer tick.Stop()
 	for {
-		h.add(status())
+		h.add(pointOf(status()))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -43,11 +44,15 @@ func (h *history) record(ctx context.Context, status func() agent.Status) {
 	}
 }
 
-func (h *history) add(st agent.Status) {
+func pointOf(st agent.Status) point {
 	p := point{at: st.Time, backlog: st.Queue.Messages, connected: st.Link.Connected}
 	if st.Link.Modem != nil {
 		p.signal = st.Link.Modem.SignalDBm
 	}
+	return p
+}
+
+func (h *history) add(p point) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.points[h.count%keptPoints] = p
@@ -66,8 +71,8 @@ func (h *history) all() []point {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.count <= keptPoints {
-		return append([]point(nil), h.points[:h.count]...)
+		return slices.Clone(h.points[:h.count])
 	}
-	at := h.count % keptPoints
-	return append(append([]point(nil), h.points[at:]...), h.points[:at]...)
+	oldest := h.count % keptPoints
+	return slices.Concat(h.points[oldest:], h.points[:oldest])
 }

@@ -23,7 +23,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	body := render("page", struct {
 		view
 		Charts []chart
-	}{newView(st), newCharts(s.history.all(), st.Time)})
+	}{newView(st), newCharts(s.history.all(), st)})
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(body)) // fails only when the client has gone
 }

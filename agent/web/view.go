@@ -78,7 +78,7 @@ type outageView struct {
 
 func newView(st agent.Status) view {
 	v := view{
-		Device: st.Device, Version: st.Version,
+		Device: visible(st.Device), Version: visible(st.Version),
 		Verdict: st.Verdict, Headline: headline(st), Reason: sentence(st.Reason),
 		Queue: newQueueView(st), Facts: deliveryFacts(st), Link: linkFacts(st),
 		Now: at(st.Time, st.Time),
@@ -88,7 +88,7 @@ func newView(st agent.Status) view {
 	}
 	v.Steps, v.Where = steps(st)
 	for _, s := range st.Sources {
-		sv := sourceView{Name: s.Name, Address: s.Address, Accepted: count(s.Accepted), LastTopic: visible(s.LastTopic), Error: visible(s.Error)}
+		sv := sourceView{Name: visible(s.Name), Address: visible(s.Address), Accepted: count(s.Accepted), LastTopic: visible(s.LastTopic), Error: visible(s.Error)}
 		if s.Refused > 0 {
 			sv.Refused = count(s.Refused)
 		}
@@ -121,7 +121,7 @@ func headline(st agent.Status) string {
 // steps shows the chain and says in a sentence at which link of it things stand.
 func steps(st agent.Status) (views []stepView, where string) {
 	for _, s := range st.Link.Steps {
-		v := stepView{Name: stepName(s.Step), State: s.State}
+		v := stepView{Name: visible(stepName(s.Step)), State: s.State}
 		since := agent.Span(st.Time.Sub(s.Since))
 		switch s.State {
 		case agent.StepOK:
@@ -169,7 +169,7 @@ func newQueueView(st agent.Status) queueView {
 	}
 	for _, lane := range byName(q.Lanes, "alarm", "normal", "bulk") {
 		n := q.Lanes[lane]
-		v.Lanes = append(v.Lanes, laneView{Name: capital(lane), Count: count(n), Percent: percent(n, q.Messages)})
+		v.Lanes = append(v.Lanes, laneView{Name: capital(visible(lane)), Count: count(n), Percent: percent(n, q.Messages)})
 	}
 	for _, reason := range byName(q.Dropped) {
 		if n := q.Dropped[reason]; n > 0 {
@@ -219,7 +219,7 @@ func linkFacts(st agent.Status) []fact {
 }
 
 func newOutageView(o agent.Outage, now time.Time) outageView {
-	v := outageView{From: at(o.From, now), Cause: causeName(o.Cause), Why: visible(o.Why)}
+	v := outageView{From: at(o.From, now), Cause: visible(causeName(o.Cause)), Why: visible(o.Why)}
 	if o.Until == nil {
 		v.Open, v.Lasted = true, agent.Span(now.Sub(o.From))
 	} else {
