@@ -116,7 +116,7 @@ func TestStopWaitsForProof(t *testing.T) {
 				}
 				begin := time.Now()
 				stats := make(chan uint64, 1)
-				go func() { <-s.Done(); stats <- uint64(q.Stats().Messages) }()
+				go func() { <-s.Done(); stats <- uint64(q.Stats().Waiting) }()
 				if err := stop(); err != nil {
 					t.Error(err)
 				}
@@ -150,6 +150,7 @@ func TestSourcesStopBeforeTheLink(t *testing.T) {
 			}}}
 		})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if runs != 3 {
 			t.Errorf("a source that fails was started %d times, want 3", runs)
 		}

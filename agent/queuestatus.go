@@ -6,7 +6,7 @@ import "github.com/fieldpost/fieldpost/queue"
 func QueueStatusOf(q *queue.Queue) QueueStatus {
 	s := q.Stats()
 	st := QueueStatus{
-		Messages: uint64(s.Messages), Bytes: uint64(s.Bytes), MaxBytes: uint64(s.MaxBytes), FileBytes: uint64(s.FileBytes),
+		Messages: uint64(s.Waiting), Bytes: uint64(s.Bytes), MaxBytes: uint64(s.MaxBytes), FileBytes: uint64(s.FileBytes),
 		Lanes: make(map[string]uint64), Dropped: make(map[string]uint64),
 	}
 	for lane, l := range s.Lanes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -33,6 +34,7 @@ type Conn struct {
 	in       []byte     // guarded by mu: received, not yet read
 	written  uint64     // guarded by mu
 	acked    uint64     // guarded by mu
+	waits    []uint64   // guarded by mu: the offsets that somebody waits for in WaitAcked
 	writing  bool       // guarded by mu: a Write is under way; the next waits, so that their bytes don't mix
 	closed   bool       // guarded by mu: by Close
 	readErr  error      // guarded by mu: what Read returns when in is empty
@@ -170,6 +172,8 @@ func (c *Conn) Acked() uint64 {
 // WaitAcked blocks until the peer's TCP has acknowledged the first offset bytes (G4.5). The error is not nil when ctx ends or the
 // connection does before that.
 func (c *Conn) WaitAcked(ctx context.Context, offset uint64) error {
+	c.startWaiting(offset)
+	defer c.stopWaiting(offset)
 	for {
 		c.mu.Lock()
 		acked, err := c.acked, c.writeErr
@@ -190,6 +194,20 @@ func (c *Conn) WaitAcked(ctx context.Context, offset uint64) error {
 			return c.opError("wait", ctx.Err())
 		}
 	}
+}
+
+func (c *Conn) startWaiting(offset uint64) {
+	c.mu.Lock()
+	c.waits = append(c.waits, offset)
+	c.mu.Unlock()
+	c.m.poke() // the owner asks in time for it
+}
+
+func (c *Conn) stopWaiting(offset uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.waits, offset)
+	c.waits = slices.Delete(c.waits, i, i+1)
 }
 
 // Close ends the connection for its users at once. What was written is still sent, for Config.Linger at most, and then the
@@ -265,6 +283,16 @@ func (c *Conn) pending() (n int, oldest time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.out), c.oldest
+}
+
+// awaited is the first offset that somebody waits for, 0 if nobody does.
+func (c *Conn) awaited() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waits) == 0 {
+		return 0
+	}
+	return slices.Min(c.waits)
 }
 
 // peek copies the first n bytes that wait to be sent; they stay until sent is called.

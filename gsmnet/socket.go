@@ -55,6 +55,7 @@ func (m *Modem) work(s *socket) bool {
 	if m.closing(s, now) {
 		return true
 	}
+	s.win.await(s.conn.awaited())
 	if d := s.win.deadline(); !s.remoteClosed && !d.IsZero() && !now.Before(d) {
 		m.count(func(st *Stats) { st.Broken++ })
 		m.breakSocket(CauseLink, errStalled)

@@ -13,6 +13,7 @@ type window struct {
 	tail    time.Duration // G6.4
 
 	sent, acked uint64
+	awaited     uint64    // what somebody waits to be acknowledged; not above acked: nobody waits
 	progress    time.Time // when the count of unacknowledged bytes last fell, or became more than 0
 
 	asked time.Time     // when the last answer came
@@ -70,6 +71,33 @@ func (w *window) onSent(n, need int, now time.Time) {
 			w.due = at // in the past when the serial line is what bounds: then ask at once
 		}
 	}
+}
+
+// await notes up to where somebody waits for acknowledgement, 0 for nobody, and asks in time for it: whoever sends only so
+// much ahead of what is acknowledged would otherwise wait for the whole of it.
+func (w *window) await(offset uint64) {
+	if offset == w.awaited {
+		return
+	}
+	w.awaited = offset
+	if offset <= w.acked || w.outstanding() == 0 || w.literal {
+		return
+	}
+	at := w.asked.Add(w.first())
+	if w.rate > 0 {
+		at = later(w.expect(w.lacking()), w.asked.Add(minPoll))
+	}
+	if w.due.IsZero() || at.Before(w.due) {
+		w.due = at
+	}
+}
+
+// lacking is how many bytes have to be acknowledged until that is so for what somebody waits for; all if nobody does.
+func (w *window) lacking() int {
+	if w.awaited <= w.acked || w.awaited >= w.sent {
+		return w.outstanding()
+	}
+	return int(w.awaited - w.acked)
 }
 
 // expect is when so many bytes more than at the last answer will probably have been acknowledged.
@@ -138,7 +166,7 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 		w.due = now.Add(w.wait)
 		return
 	}
-	bytes := w.outstanding()
+	bytes := w.lacking()
 	if lacking := need - w.room(); lacking > 0 {
 		bytes = min(bytes, lacking)
 	}

@@ -55,8 +55,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, events func(agen
 		return
 	}
 	out := http.NewResponseController(w)
-	// The server's timeouts are for single answers; a stream lives on for as long as each event gets through.
-	_ = out.SetReadDeadline(time.Time{})
 	w.Header().Set("Content-Type", "text/event-stream")
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -65,6 +63,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, events func(agen
 	for {
 		if st, now := s.cfg.Status(), time.Now(); changed(last, st) || now.Sub(spoke) >= speakEvery {
 			last, spoke = st, now
+			// The server's timeout is for single answers; a stream lives on for as long as each event gets through.
 			_ = out.SetWriteDeadline(now.Add(2 * speakEvery))
 			if send(w, events(st)) != nil || out.Flush() != nil {
 				return

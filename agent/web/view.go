@@ -122,7 +122,7 @@ func headline(st agent.Status) string {
 func steps(st agent.Status) (views []stepView, where string) {
 	for _, s := range st.Link.Steps {
 		v := stepView{Name: visible(stepName(s.Step)), State: s.State}
-		since := agent.Span(st.Time.Sub(s.Since))
+		since := span(st.Time.Sub(s.Since))
 		switch s.State {
 		case agent.StepOK:
 			v.Mark, v.Word, v.Since = "✓", "works", since
@@ -147,7 +147,7 @@ func steps(st agent.Status) (views []stepView, where string) {
 	}
 	if where != "" && st.Link.RetryAt != nil {
 		if wait := st.Link.RetryAt.Sub(st.Time); wait > 0 {
-			where += ". Next attempt in " + agent.Span(wait)
+			where += ". Next attempt in " + span(wait)
 		}
 	}
 	if where != "" {
@@ -221,9 +221,9 @@ func linkFacts(st agent.Status) []fact {
 func newOutageView(o agent.Outage, now time.Time) outageView {
 	v := outageView{From: at(o.From, now), Cause: visible(causeName(o.Cause)), Why: visible(o.Why)}
 	if o.Until == nil {
-		v.Open, v.Lasted = true, agent.Span(now.Sub(o.From))
+		v.Open, v.Lasted = true, span(now.Sub(o.From))
 	} else {
-		v.Lasted = agent.Span(o.Until.Sub(o.From))
+		v.Lasted = span(o.Until.Sub(o.From))
 	}
 	return v
 }

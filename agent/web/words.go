@@ -105,11 +105,14 @@ func at(t, now time.Time) moment {
 	}
 }
 
+// span is agent.Span with spaces that don't break a line.
+func span(d time.Duration) string { return strings.ReplaceAll(agent.Span(d), " ", "\u00a0") }
+
 func ago(t, now time.Time) *moment {
 	m := at(t, now)
 	m.Text = "just now"
 	if d := now.Sub(t); d >= time.Second {
-		m.Text = agent.Span(d) + " ago"
+		m.Text = span(d) + " ago"
 	}
 	return &m
 }
