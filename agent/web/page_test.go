@@ -60,7 +60,7 @@ func TestPageSaysWhereTheLinkStands(t *testing.T) {
 	page := pageOf(t, searching(noon))
 	wantInOrder(t, text(page), "Connecting", "Registration: searching for 12 min; 3 messages wait.",
 		"SIM works", "Registration under way 12 min", "MQTT its turn has not come",
-		"Registration: searching for a network, for 12 min. Next attempt in 1 min 35 s.")
+		"Registration, for 12 min: searching for a network. Next attempt in 1 min 35 s.")
 	if got := strings.Count(page, `aria-current="step"`); got != 1 {
 		t.Errorf("steps marked as the current one: got %d, want 1", got)
 	}
@@ -74,12 +74,12 @@ func TestPageOfOtherVerdicts(t *testing.T) {
 		"blocked": {func(st *agent.Status) {
 			st.Verdict, st.Reason = agent.VerdictBlocked, "the SIM asks for its PIN"
 			st.Link.Connected = false
-			st.Link.Steps[1].State, st.Link.Steps[1].Why = agent.StepFailed, "the PIN was refused"
-		}, []string{"Needs attention", "The SIM asks for its PIN.", "SIM failed", "SIM: the PIN was refused, for 2 h."}},
+			st.Link.Steps[1].State, st.Link.Steps[1].Why = agent.StepFailed, "the PIN was refused, what now?"
+		}, []string{"Needs attention", "The SIM asks for its PIN.", "SIM failed", "SIM, for 2 h: the PIN was refused, what now?"}},
 		"interrupted": {func(st *agent.Status) {
 			st.Verdict = agent.VerdictConnecting
 			st.Link.Steps[2].State, st.Link.Steps[2].Why = agent.StepWaiting, "searching"
-		}, []string{"Interrupted", "Registration: searching, for 2 h."}},
+		}, []string{"Interrupted", "Registration, for 2 h: searching."}},
 		"stopped": {func(st *agent.Status) { st.Verdict = agent.VerdictStopped }, []string{"Stopped"}},
 		"storage": {func(st *agent.Status) { st.Queue.Error = "input/output error" }, []string{"Waiting on disk", "input/output error"}},
 		"outage that lasts": {func(st *agent.Status) {

@@ -135,25 +135,27 @@ func steps(st agent.Status) (views []stepView, where string) {
 		}
 		if s.State != agent.StepOK && where == "" {
 			v.Here = true
-			where = v.Name + ": " + v.Word
-			if s.Why != "" {
-				where = v.Name + ": " + visible(s.Why)
-			}
-			if s.State != agent.StepIdle {
-				where += ", for " + since
-			}
+			where = standing(v, s.Why)
 		}
 		views = append(views, v)
 	}
 	if where != "" && st.Link.RetryAt != nil {
 		if wait := st.Link.RetryAt.Sub(st.Time); wait > 0 {
-			where += ". Next attempt in " + span(wait)
+			where += " Next attempt in " + span(wait) + "."
 		}
 	}
-	if where != "" {
-		where += "."
-	}
 	return views, where
+}
+
+// standing says how a step stands, for how long and why, as far as it is known.
+func standing(v stepView, why string) string {
+	if why == "" {
+		why = v.Word
+	}
+	if v.Since == "" {
+		return sentence(v.Name + ": " + why)
+	}
+	return sentence(v.Name + ", for " + v.Since + ": " + why)
 }
 
 func newQueueView(st agent.Status) queueView {
