@@ -109,7 +109,7 @@ func (m *Module) execute(line string, tooLong bool) {
 	if text == "" {
 		return
 	}
-	i := strings.Index(strings.ToUpper(text), "AT")
+	i := strings.Index(upperASCII(text), "AT")
 	u := &m.uart
 	u.run = run{busy: true, id: u.run.id + 1}
 	delay := m.cfg.Timing.Answer
@@ -291,6 +291,17 @@ func (m *Module) spaced(text string) string {
 		return strings.ReplaceAll(strings.ReplaceAll(text, ", ", ","), ",", ", ")
 	}
 	return text
+}
+
+// upperASCII has the length of s, unlike strings.ToUpper, so that a place in one is the same place in the other.
+func upperASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return string(b)
 }
 
 // parseLine splits what follows "AT" into commands.
