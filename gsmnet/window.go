@@ -142,13 +142,22 @@ func (w *window) learn(gained, acked uint64, now time.Time) {
 		w.rtt += (sample - w.rtt) / 4
 		w.mark = 0
 	}
-	if d := now.Sub(w.progress); d > 0 {
-		r := float64(gained) / d.Seconds()
-		if w.rate == 0 {
-			w.rate = r
-		}
-		w.rate += (r - w.rate) / 4
+	d := now.Sub(w.progress)
+	if d <= 0 {
+		return
 	}
+	r := float64(gained) / d.Seconds()
+	// Less than a segment's worth says how long a round trip takes, and nothing of the rate but that it is no less.
+	if gained < maxSend/2 {
+		if w.rate > 0 {
+			w.rate = max(w.rate, r)
+		}
+		return
+	}
+	if w.rate == 0 {
+		w.rate = r
+	}
+	w.rate += (r - w.rate) / 4
 }
 
 // schedule decides when to ask again: when the link has probably acknowledged what matters, and later and later while it doesn't.
@@ -177,12 +186,13 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 	w.due = now.Add(min(max(wait, minPoll), w.pollMax))
 }
 
-// again is how soon to ask once more after the first answer that showed nothing new: half of what a full send takes on this link.
+// again is how soon to ask once more after the first answer that showed nothing new: half of what a full send takes on this link,
+// but no longer than what a lone send takes.
 func (w *window) again() time.Duration {
 	if w.rate == 0 {
 		return w.first() / 2
 	}
-	return time.Duration(maxSend / 2 / w.rate * float64(time.Second))
+	return min(time.Duration(maxSend/2/w.rate*float64(time.Second)), w.first())
 }
 
 // hurry makes the next question come soon: somebody waits for it.

@@ -44,9 +44,10 @@ type Config struct {
 	AckedWait time.Duration
 
 	// WindowMessages and WindowBytes bound what is on its way and not answered; Publish blocks at either. A message larger
-	// than the window travels alone. 0: 64 messages and 7300 bytes. That is 1.5 s of the fastest uplink of a class 10
-	// GPRS module (4.7 KB/s) and as much as its socket buffers, so the link stays full; and it is all that a broken
-	// connection can make us send twice.
+	// than the window travels alone. 0: 96 messages and 13140 bytes. That is the 7300 bytes that a module's socket buffers,
+	// and two full sends behind them and on the way back of the answers: with less, the simulated module's uplink of
+	// 3000 B/s stood idle at QoS 1 (17.9 messages/s of 137 bytes with 7300, 19.6 with this, 20 at QoS 0). It is also
+	// all that a broken connection can make us send twice.
 	WindowMessages, WindowBytes int
 	// MaxInbound is the largest packet accepted from the broker; 0: 64 KiB.
 	MaxInbound int
@@ -77,8 +78,8 @@ const (
 	defaultWriteTimeout   = 120 * time.Second
 	defaultAnswerTimeout  = 5 * time.Minute
 	defaultAckedWait      = 60 * time.Second
-	defaultWindowMessages = 64
-	defaultWindowBytes    = 7300
+	defaultWindowMessages = 96
+	defaultWindowBytes    = 9 * 1460
 	defaultMaxInbound     = 64 << 10
 
 	minKeepAlive = 30 * time.Second

@@ -23,7 +23,7 @@ func TestWindow(t *testing.T) {
 		{"messages", mqttconn.Config{WindowMessages: 3}, 10, 3},
 		{"bytes", mqttconn.Config{WindowBytes: 1000}, 200, 4},
 		{"one larger than all", mqttconn.Config{WindowBytes: 1000}, 5000, 1},
-		{"defaults", mqttconn.Config{}, 137, 48},
+		{"defaults", mqttconn.Config{}, 137, 87},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

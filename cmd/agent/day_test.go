@@ -130,11 +130,19 @@ func (w *world) acceptQoS(n int, qos byte) {
 	}
 }
 
+// reached takes reading n in and waits until it has arrived and nothing waits any more.
+func (w *world) reached(n int) {
+	w.t.Helper()
+	w.accept(n)
+	w.drained(5 * time.Minute)
+	time.Sleep(time.Minute)
+}
+
 // drained waits until the queue is empty.
 func (w *world) drained(within time.Duration) {
 	w.t.Helper()
 	deadline := time.Now().Add(within)
-	for w.device.queue.Stats().Messages > 0 {
+	for w.device.queue.Stats().Waiting > 0 {
 		if time.Now().After(deadline) {
 			st := w.device.agent.Status()
 			w.t.Fatalf("%d messages wait still after %v: %s", st.Queue.Messages, within, st.Reason)
