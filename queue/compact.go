@@ -79,5 +79,5 @@ func (q *Queue) roomFor(need int64) bool {
 	if err := unix.Fstatfs(int(q.store.Load().file.Fd()), &st); err != nil {
 		return false
 	}
-	return int64(st.Bavail)*st.Bsize >= need
+	return int64(st.Bavail)*int64(st.Bsize) >= need
 }
