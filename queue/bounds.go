@@ -7,13 +7,13 @@ import (
 )
 
 // makeRoom sees to it that need bytes fit below MaxBytes for messages of which lane is the least urgent. Nothing more
-// urgent than those is dropped for them: alarms give way to alarms only.
-func (t *txn) makeRoom(need int64, lane Lane) error {
+// urgent than those is dropped for them: alarms give way to alarms only. With keep nothing is.
+func (t *txn) makeRoom(need int64, lane Lane, keep bool) error {
 	excess := t.total() + need - t.q.cfg.MaxBytes
 	if excess <= 0 {
 		return nil
 	}
-	if t.q.cfg.Full == Refuse || t.droppable(lane) < excess {
+	if keep || t.q.cfg.Full == Refuse || t.droppable(lane) < excess {
 		return ErrFull
 	}
 	for l := Bulk; l >= lane && excess > 0; l-- {

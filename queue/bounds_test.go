@@ -374,3 +374,37 @@ func TestLiveFirst(t *testing.T) {
 	})
 	check(t, path)
 }
+
+// A packet that is sent again after a crash has to be the same, so what was history on its way stays history.
+func TestHistoryOnItsWay(t *testing.T) {
+	cfg := queue.Config{Path: filepath.Join(t.TempDir(), "queue.db"), Drain: queue.LiveFirst, HistoryAge: time.Nanosecond}
+	q := open(t, cfg)
+	put(t, q, text(queue.Normal, "past", "past, not sent")...)
+	put(t, q, text(queue.Alarm, "alarm")...)
+	r := q.Reader()
+	put(t, q, text(queue.Normal, "live")...)
+	put(t, q, text(queue.Bulk, "live bulk")...)
+	for _, m := range next(t, r, 5) {
+		if m.Seq == 2 {
+			continue
+		}
+		if err := q.SaveFlight(t.Context(), queue.Flight{Seq: m.Seq, PacketID: uint16(m.Seq)}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, when := range []string{"before", "after"} {
+		for seq, want := range map[uint64]bool{1: true, 2: false, 3: false, 4: false, 5: false} {
+			if m, err := q.Get(seq); err != nil || m.History != want {
+				t.Errorf("%s the restart: message %d has History %v, %v; want %v", when, seq, m.History, err, want)
+			}
+		}
+		q.Close()
+		q = open(t, cfg)
+	}
+	if err := q.ClearFlights(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := q.Get(1); err != nil || m.History {
+		t.Errorf("without its flight: History is %v, %v", m.History, err)
+	}
+}

@@ -53,7 +53,7 @@ func (t tables) decode(seq uint64, rec []byte) (Message, error) {
 }
 
 // Get returns the message with this sequence. A message that isn't there, or has been released, gives ErrNotFound; one
-// whose record is damaged an error that wraps ErrDamaged.
+// whose record is damaged an error that wraps ErrDamaged. History is set if it is on its way as such (SaveFlight).
 func (q *Queue) Get(seq uint64) (Message, error) {
 	removed := q.removed()
 	if _, ok := removed[seq]; ok {
@@ -73,6 +73,9 @@ func (q *Queue) Get(seq uint64) (Message, error) {
 		}
 		return fmt.Errorf("%w: sequence %d", ErrNotFound, seq)
 	})
+	q.mu.Lock()
+	m.History = q.flights[seq].history
+	q.mu.Unlock()
 	return m, err
 }
 

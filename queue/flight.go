@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -18,21 +17,38 @@ type Flight struct {
 	Received bool // the broker has it (PUBREC, QoS 2) and must not get it a second time
 }
 
+// flight is a Flight with what it takes to send the same packet again.
+type flight struct {
+	Flight
+	history bool // it was published as history
+}
+
+// The flags of a flight on disk.
+const (
+	flightReceived = 1 << iota
+	flightHistory
+)
+
 // SaveFlight notes a flight, in place of what was noted for the message before. With durable it returns when the note is
 // on disk; else at once, and the note goes with the next commit or within Config.ReleaseWait. A message that is not in
 // the queue gives ErrNotFound.
 func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
+	q.mu.Lock()
+	reader := q.reader
+	q.mu.Unlock()
+	history := reader != nil && reader.isHistory(f.Seq)
 	q.mu.Lock()
 	err := q.err
 	if _, gone := q.removing[f.Seq]; err == nil && (gone || f.Seq > q.seq || f.Seq == 0) {
 		err = fmt.Errorf("%w: sequence %d", ErrNotFound, f.Seq)
 	}
 	if err == nil {
-		if q.flights[f.Seq] == f && !durable {
+		history = history || q.flights[f.Seq].history
+		if q.flights[f.Seq] == (flight{f, history}) && !durable {
 			q.mu.Unlock()
 			return nil
 		}
-		q.flights[f.Seq] = f
+		q.flights[f.Seq] = flight{f, history}
 		q.flightDirty[f.Seq] = struct{}{}
 	}
 	news := err == nil && q.waitLocked()
@@ -50,7 +66,12 @@ func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
 func (q *Queue) Flights() ([]Flight, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.SortedFunc(maps.Values(q.flights), func(a, b Flight) int { return cmp.Compare(a.Seq, b.Seq) }), nil
+	list := make([]Flight, 0, len(q.flights))
+	for _, f := range q.flights {
+		list = append(list, f.Flight)
+	}
+	slices.SortFunc(list, func(a, b Flight) int { return cmp.Compare(a.Seq, b.Seq) })
+	return list, nil
 }
 
 // ClearFlights forgets all flights, since the broker has forgotten the session. It returns when that is on disk.
@@ -85,11 +106,12 @@ func (q *Queue) AddAttempts(seqs ...uint64) error {
 	return err
 }
 
-func loadFlights(tx *bbolt.Tx) map[uint64]Flight {
-	flights := make(map[uint64]Flight)
+func loadFlights(tx *bbolt.Tx) map[uint64]flight {
+	flights := make(map[uint64]flight)
 	tx.Bucket(bucketFlights).ForEach(func(k, v []byte) error {
 		if seq, err := parseKey(k); err == nil && len(v) == 3 && stored(tx, k) {
-			flights[seq] = Flight{Seq: seq, PacketID: binary.BigEndian.Uint16(v), Received: v[2] == 1}
+			f := Flight{Seq: seq, PacketID: binary.BigEndian.Uint16(v), Received: v[2]&flightReceived != 0}
+			flights[seq] = flight{f, v[2]&flightHistory != 0}
 		}
 		return nil
 	})
@@ -134,7 +156,10 @@ func (t *txn) saveFlights() error {
 		}
 		v := binary.BigEndian.AppendUint16(nil, f.PacketID)
 		if v = append(v, 0); f.Received {
-			v[2] = 1
+			v[2] |= flightReceived
+		}
+		if f.history {
+			v[2] |= flightHistory
 		}
 		if err := b.Put(key, v); err != nil {
 			return err
@@ -157,12 +182,12 @@ func (t *txn) saveFlights() error {
 func (t *txn) forget(seq uint64) {
 	t.gone = append(t.gone, seq)
 	t.q.mu.Lock()
-	_, flight := t.q.flights[seq]
+	_, flying := t.q.flights[seq]
 	_, tries := t.q.attempts[seq]
 	t.q.mu.Unlock()
-	if flight || t.flights[seq] != nil {
+	if flying || t.flights[seq] != nil {
 		if t.flights == nil {
-			t.flights = make(map[uint64]*Flight)
+			t.flights = make(map[uint64]*flight)
 		}
 		t.flights[seq] = nil
 	}

@@ -9,6 +9,7 @@ import (
 // request is what a caller wants to be in the next commit: messages, a job, or neither (Sync).
 type request struct {
 	msgs  []Message
+	keep  bool             // drop nothing for them
 	job   func(*txn) error // fails only if the commit has to fail
 	taken bool             // by a commit; guarded by mu
 	gone  bool             // its caller has given up; guarded by mu

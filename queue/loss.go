@@ -154,7 +154,7 @@ func (t *txn) reportLosses() error {
 		if err != nil {
 			return fmt.Errorf("loss receipt: %w", err)
 		}
-		_, err = t.put([]Message{{Lane: Alarm, Topic: t.q.cfg.LossTopic, QoS: 1, Source: "queue", Payload: text}})
+		_, err = t.put([]Message{{Lane: Alarm, Topic: t.q.cfg.LossTopic, QoS: 1, Source: "queue", Payload: text}}, false)
 		if errors.Is(err, ErrFull) {
 			continue
 		}

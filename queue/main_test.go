@@ -15,9 +15,9 @@ import (
 	"github.com/fieldpost/fieldpost/queue"
 )
 
-// long reports whether the long form of the random tests is asked for: FIELDPOST_LONG=1 makes them run for minutes, with
-// at least 20000 crash images and 1000 rounds of kill -9.
-func long() bool { return os.Getenv("FIELDPOST_LONG") != "" }
+// long reports whether the long form of the random tests is asked for, as scripts/soak does: FIELDPOST_SOAK makes them run
+// for minutes whatever duration it holds, with at least 20000 crash images and 1000 rounds of kill -9.
+func long() bool { return os.Getenv("FIELDPOST_SOAK") != "" }
 
 // The tests run themselves again as a child process that does one of these things to the queue at childPath.
 const (

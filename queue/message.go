@@ -94,7 +94,7 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// Message is one reading on its way. The queue keeps all fields but History.
+// Message is one reading on its way. The queue keeps all fields, History as long as the message is on its way.
 type Message struct {
 	// Seq is the message's place in the queue's order, counted from 1 over all lanes. Put sets it.
 	Seq uint64
@@ -123,7 +123,8 @@ type Message struct {
 	// Attempts counts how often a delivery was tried in vain (AddAttempts).
 	Attempts uint32
 
-	// History marks a message that was waiting when a LiveFirst reader began. It isn't stored.
+	// History marks a message that was waiting when a LiveFirst reader began. It is stored with the message's flight only,
+	// so that a packet which is sent again is the same.
 	History bool
 }
 

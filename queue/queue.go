@@ -25,6 +25,8 @@ type Queue struct {
 	done     chan struct{}         // closed on failure and on Close
 	closeOne sync.Once
 
+	importing chan struct{} // holds one: who put it there imports
+
 	// Of whoever has the turn.
 	used, fileSize, reserved int64 // bytes in use, of the file, held ready on the disk
 	origins                  originTable
@@ -47,7 +49,7 @@ type Queue struct {
 	losses      lossTable             // replaced, never changed
 	removals    []removal             // waiting for a commit
 	removing    map[uint64]struct{}   // those, and those of the commit under way
-	flights     map[uint64]Flight
+	flights     map[uint64]flight
 	flightDirty map[uint64]struct{} // differ from the disk
 	attempts    map[uint64]uint32
 	triesDirty  map[uint64]struct{}
@@ -96,7 +98,7 @@ func Open(cfg Config) (*Queue, error) {
 	q := &Queue{
 		cfg: cfg, lock: lock, clock: clk,
 		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		importing: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
 	}
 	if err := q.start(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,6 +163,15 @@ func (r *Reader) count(m *Message) {
 	if m.History {
 		r.bytesHistory += size
 	}
+}
+
+// isHistory reports whether the message belongs to the history that this Reader found. Any goroutine may ask.
+func (r *Reader) isHistory(seq uint64) bool {
+	if !r.hasHistory() {
+		return false
+	}
+	m, err := r.q.Get(seq)
+	return err == nil && slices.ContainsFunc(r.parts, func(p *part) bool { return p.history && p.lane == m.Lane && seq <= p.end })
 }
 
 func (r *Reader) hasHistory() bool { return len(r.parts) > len(Lanes()) }

@@ -22,7 +22,7 @@ var (
 	bucketMeta     = []byte("meta")     // keyFormat, keyEpoch, keyClean
 	bucketOrigins  = []byte("origins")  // uvarint → origin
 	bucketClocks   = []byte("clocks")   // boot id → clockRef
-	bucketFlights  = []byte("flights")  // key → packet id (2 bytes), received (1 byte)
+	bucketFlights  = []byte("flights")  // key → packet id (2 bytes), flags (1 byte)
 	bucketAttempts = []byte("attempts") // key → uvarint
 	bucketLosses   = []byte("losses")   // reason/lane → loss as JSON
 

@@ -46,8 +46,8 @@ func TestExportAndImportLoseNothing(t *testing.T) {
 	}
 	want := all(t, from)
 	var file bytes.Buffer
-	if n, err := from.Export(t.Context(), &file, nil); err != nil || n != 700 {
-		t.Fatalf("Export = %d, %v", n, err)
+	if done, err := from.Export(t.Context(), &file, nil); err != nil || done != (queue.Exported{Messages: 700}) {
+		t.Fatalf("Export = %+v, %v", done, err)
 	}
 	if n := strings.Count(file.String(), "\n"); n != 700 {
 		t.Errorf("the export has %d lines", n)
@@ -60,10 +60,69 @@ func TestExportAndImportLoseNothing(t *testing.T) {
 	if diff := cmp.Diff(want, all(t, to), cmpopts.IgnoreFields(queue.Message{}, "Seq")); diff != "" {
 		t.Errorf("imported (-want +got):\n%s", diff)
 	}
-	// Back where it came from, nothing is doubled.
-	done, err = from.Import(t.Context(), bytes.NewReader(file.Bytes()), nil)
-	if want := (queue.Imported{Lines: 700, Present: 700}); err != nil || done != want {
-		t.Errorf("Import into its own queue = %+v, %v; want %+v", done, err, want)
+	// Nothing is doubled: where it came from, where it is already, and where the file itself repeats.
+	for name, q := range map[string]*queue.Queue{"from": from, "to": to} {
+		done, err = q.Import(t.Context(), bytes.NewReader(append(file.Bytes(), file.Bytes()...)), nil)
+		if want := (queue.Imported{Lines: 1400, Present: 1400}); err != nil || done != want {
+			t.Errorf("Import again into %s = %+v, %v; want %+v", name, done, err, want)
+		}
+	}
+	// What has gone since comes back.
+	if err := from.Release(5); err != nil {
+		t.Fatal(err)
+	}
+	if done, err = from.Import(t.Context(), bytes.NewReader(file.Bytes()), nil); err != nil || done.Stored != 1 || done.Present != 699 {
+		t.Errorf("Import after a release = %+v, %v; want 1 stored, 699 present", done, err)
+	}
+	if done, err = from.Import(t.Context(), bytes.NewReader(file.Bytes()), nil); err != nil || done.Stored != 0 {
+		t.Errorf("Import once more = %+v, %v; want nothing stored", done, err)
+	}
+}
+
+// What is there makes no room for what is imported, also where a Put would drop the oldest.
+func TestImportDropsNothing(t *testing.T) {
+	from := open(t, queue.Config{})
+	for range 100 {
+		put(t, from, queue.Message{Topic: "t", Payload: make([]byte, 4<<10)})
+	}
+	var file bytes.Buffer
+	if _, err := from.Export(t.Context(), &file, nil); err != nil {
+		t.Fatal(err)
+	}
+	to := open(t, queue.Config{MaxBytes: 300 << 10, Full: queue.DropOldest})
+	put(t, to, text(queue.Bulk, "first")...)
+	done, err := to.Import(t.Context(), bytes.NewReader(file.Bytes()), nil)
+	if !errors.Is(err, queue.ErrFull) || done.Stored == 100 || done.Stored != to.Stats().Messages-1 {
+		t.Errorf("Import = %+v, %v; want ErrFull, and %d stored", done, err, to.Stats().Messages-1)
+	}
+	if m, err := to.Get(1); err != nil || string(m.Payload) != "first" || len(to.Stats().Losses) > 0 {
+		t.Errorf("what was there before: %s, %v, %+v", m.Payload, err, to.Stats().Losses)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	m := queue.Message{Seq: 7, Lane: queue.Bulk, Topic: "site/a/b"}
+	for f, want := range map[queue.Filter]bool{
+		{}:                                 true,
+		{Lane: queue.Bulk}:                 true,
+		{Lane: queue.Alarm}:                false,
+		{Topic: "site"}:                    true,
+		{Topic: "site/"}:                   true,
+		{Topic: "site/a/b"}:                true,
+		{Topic: "site/a/b/"}:               false,
+		{Topic: "sit"}:                     false,
+		{Topic: "site/a/b/c"}:              false,
+		{Topic: "/"}:                       false,
+		{Last: 7}:                          true,
+		{Last: 6}:                          false,
+		{Lane: queue.Bulk, Topic: "other"}: false,
+	} {
+		if got := f.Match(m); got != want {
+			t.Errorf("%+v.Match: got %v, want %v", f, got, want)
+		}
+	}
+	if !(queue.Filter{Topic: "/"}).Match(queue.Message{Topic: "/a"}) {
+		t.Error("/ doesn't select /a")
 	}
 }
 
@@ -100,9 +159,9 @@ func TestPurge(t *testing.T) {
 	put(t, q, text(queue.Bulk, "drop")...)
 	match := func(m queue.Message) bool { return string(m.Payload) == "drop" }
 	for _, dry := range []bool{true, false} {
-		n, size, err := q.Purge(t.Context(), match, dry)
-		if n != 3 || size != 12 || err != nil {
-			t.Errorf("Purge (dry run %v) = %d, %d, %v; want 3, 12", dry, n, size, err)
+		got, err := q.Purge(t.Context(), match, dry, nil)
+		if want := (queue.Purged{Messages: 3, PayloadBytes: 12, Last: 5}); got != want || err != nil {
+			t.Errorf("Purge (dry run %v) = %+v, %v; want %+v", dry, got, err, want)
 		}
 	}
 	if got, want := stored(t, q), "keep keep"; got != want {

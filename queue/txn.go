@@ -29,7 +29,7 @@ type txn struct {
 	lost     bool // losses is a changed copy
 	refs     map[[16]byte]clockRef
 	removals []removal
-	flights  map[uint64]*Flight // to be written; nil removes
+	flights  map[uint64]*flight // to be written; nil removes
 	attempts map[uint64]uint32  // to be written; 0 removes
 	inFlight map[uint64]struct{}
 	gone     []uint64 // dropped, beside removals
@@ -48,7 +48,7 @@ func (q *Queue) newTxn(full bool) *txn {
 	q.removeBy = time.Time{}
 	t.lossDue = reached(q.lossBy, t.now)
 	if len(q.flightDirty) > 0 {
-		t.flights = make(map[uint64]*Flight, len(q.flightDirty))
+		t.flights = make(map[uint64]*flight, len(q.flightDirty))
 		for seq := range q.flightDirty {
 			t.flights[seq] = nil
 			if f, ok := q.flights[seq]; ok {
@@ -162,7 +162,7 @@ func (t *txn) apply(batch []*request) error {
 			}
 		} else if r.err == nil {
 			var err error
-			if r.first, err = t.put(r.msgs); isRefusal(err) {
+			if r.first, err = t.put(r.msgs, r.keep); isRefusal(err) {
 				r.err = err
 			} else if err != nil {
 				return err
@@ -241,8 +241,8 @@ func (t *txn) total() int64 {
 	return sum
 }
 
-// put stores the messages, or none of them if the error is a refusal.
-func (t *txn) put(msgs []Message) (first uint64, err error) {
+// put stores the messages, or none of them if the error is a refusal. With keep nothing is dropped for them.
+func (t *txn) put(msgs []Message, keep bool) (first uint64, err error) {
 	if len(msgs) == 0 {
 		return 0, nil
 	}
@@ -268,7 +268,7 @@ func (t *txn) put(msgs []Message) (first uint64, err error) {
 		need += cost(key, value)
 		lowest = max(lowest, m.Lane)
 	}
-	if err := t.makeRoom(need, lowest); err != nil {
+	if err := t.makeRoom(need, lowest, keep); err != nil {
 		return 0, err
 	}
 	for _, it := range items {
