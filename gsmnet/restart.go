@@ -66,24 +66,48 @@ func (m *Modem) restartDue(ctx context.Context) (bool, error) {
 		m.setState(StepPower, fmt.Sprintf("%s; the next restart is allowed in %v (G9.4)", o.restartFor, wait.Round(time.Second)), nil)
 		return false, nil
 	}
+	err := m.restart(ctx, now, false)
+	if errors.Is(err, errNotTaken) { // then at least everything is found out anew
+		err = nil
+	}
+	return true, err
+}
+
+var errNotTaken = errors.New("it doesn't take AT+CFUN=1,1, and no way is configured to restart it from outside")
+
+// restart does it; that it may be done was found out before.
+func (m *Modem) restart(ctx context.Context, now time.Time, hard bool) error {
+	const op = "restart the module"
+	o := &m.owner
 	m.setState(StepPower, "restarting the module: "+o.restartFor, nil)
 	why := errors.New("restarted by this program: " + o.restartFor)
 	if err := o.memory.noteRestart(now); err != nil {
-		return false, fail(CausePower, op, "it can't be noted, so it is not done: %w", err)
+		return fail(CausePower, op, "it can't be noted, so it is not done: %w", err)
 	}
 	soft := false
-	if o.synced {
+	if o.synced && !hard {
 		_, err := m.do(at.Command{Line: "AT+CFUN=1,1", Timeout: m.cfg.CommandTimeout})
 		soft = err == nil || errors.Is(err, at.ErrRestarted)
 	}
-	if !soft && m.cfg.Restart != nil {
+	var refused error
+	switch {
+	case soft:
+	case m.cfg.Restart == nil:
+		refused = &Error{CausePower, op, errNotTaken}
+	default:
+		if o.synced {
+			m.switchOff()
+		}
 		if err := m.cfg.Restart(ctx); err != nil {
-			return false, &Error{CausePower, op, err}
+			return &Error{CausePower, op, err}
 		}
 	}
 	o.restartFor = ""
 	m.rebooted(why)
-	return true, m.as(CausePower, op, m.rest(bootTime, ctx.Done()))
+	if err := m.rest(bootTime, ctx.Done()); err != nil {
+		return m.as(CausePower, op, err)
+	}
+	return refused
 }
 
 // rest is a pause during which the module may report its start.
