@@ -2,6 +2,7 @@ package source
 
 import (
 	"net"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -10,7 +11,8 @@ import (
 // A conn is one client's connection and what is known about the client.
 type conn struct {
 	net.Conn
-	done chan struct{} // closed when the connection's goroutine ends
+	closed atomic.Bool   // Close was called: what is left is to store what came before
+	done   chan struct{} // closed when the connection's goroutine ends
 
 	// Of the connection's goroutine, but set before the conn is found in
 	// door.clients:
@@ -19,6 +21,12 @@ type conn struct {
 	// disconnected. What it has sent beyond that is not looked at, so that
 	// its messages can't overtake the refused one.
 	refused error
+}
+
+// Close closes the connection; its goroutine ends a little later.
+func (c *conn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
 }
 
 // takeoverTimeout is how long a connection that is closed may take to end: a
@@ -31,7 +39,7 @@ const takeoverTimeout = 2 * acceptTimeout
 func (d *door) claim(c *conn) bool {
 	d.mu.Lock()
 	older := d.clients[c.id]
-	if older != nil && older.user != c.user {
+	if older != nil && older.user != c.user && !older.closed.Load() {
 		d.mu.Unlock()
 		return false
 	}
