@@ -43,6 +43,11 @@ func loadTranscript(t *testing.T, name string) []entry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return parseTranscript(t, name, b)
+}
+
+func parseTranscript(t *testing.T, name string, b []byte) []entry {
+	t.Helper()
 	var list []entry
 	n := 0
 	for line := range strings.Lines(string(b)) {
