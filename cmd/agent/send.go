@@ -62,24 +62,17 @@ on disk. A PAYLOAD of - is read from standard input.`,
 }
 
 // send stores m through the running agent or, when none runs, in the queue's file.
-func send(ctx context.Context, cfg *config.Config, m queue.Message) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	seq, err := control.NewClient(cfg.ControlSocket()).Send(ctx, m.Topic, m.Payload, control.SendOptions{QoS: &m.QoS, Retain: m.Retain, Lane: m.Lane})
-	if err == nil {
-		return seq, nil
-	}
-	if !errors.Is(err, control.ErrNotRunning) {
-		var refusal *control.Error
-		if errors.As(err, &refusal) && refusal.Temporary() {
-			return 0, &exitError{exitTemporary, err}
+func send(ctx context.Context, cfg *config.Config, m queue.Message) (seq uint64, err error) {
+	err = beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
+		seq, err = c.Send(ctx, m.Topic, m.Payload, control.SendOptions{QoS: &m.QoS, Retain: m.Retain, Lane: m.Lane})
+		return err
+	}, func(ctx context.Context) error {
+		q, err := openQueue(cfg)
+		if err != nil {
+			return err
 		}
-		return 0, err
-	}
-	q, err := openQueue(cfg)
-	if err != nil {
-		return 0, err
-	}
-	seq, err = q.Put(ctx, m)
-	return seq, errors.Join(err, q.Close())
+		seq, err = q.Put(ctx, m)
+		return errors.Join(err, q.Close())
+	})
+	return seq, err
 }

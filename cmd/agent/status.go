@@ -20,9 +20,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/web/control"
 )
 
-// askWithin bounds a question to the running agent.
-const askWithin = 5 * time.Second
-
 func newStatus() *cobra.Command {
 	var path string
 	var asJSON, watch bool
@@ -75,17 +72,22 @@ func healthOf(st agent.Status) error {
 }
 
 // status asks the running agent or, when none runs, the queue's file.
-func status(ctx context.Context, cfg *config.Config) (agent.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	st, err := control.NewClient(cfg.ControlSocket()).Status(ctx)
-	if !errors.Is(err, control.ErrNotRunning) {
-		return st, err
-	}
-	st = agent.Status{Schema: agent.StatusSchema, Version: version, Device: cfg.Device, Time: time.Now(), Verdict: agent.VerdictStopped,
+func status(ctx context.Context, cfg *config.Config) (st agent.Status, err error) {
+	err = beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
+		st, err = c.Status(ctx)
+		return err
+	}, func(context.Context) error {
+		st, err = stoppedStatus(cfg)
+		return err
+	})
+	return st, err
+}
+
+func stoppedStatus(cfg *config.Config) (agent.Status, error) {
+	st := agent.Status{Schema: agent.StatusSchema, Version: version, Device: cfg.Device, Time: time.Now(), Verdict: agent.VerdictStopped,
 		Sources: []agent.SourceStatus{}, Outages: []agent.Outage{}}
-	st.Link.Kind, st.Link.Broker = cfg.Link, brokerName(cfg)
-	st.Link.Steps = []agent.StepStatus{}
+	st.Link.Kind, st.Link.Broker, st.Link.Steps = cfg.Link, brokerName(cfg), []agent.StepStatus{}
+	var err error
 	st.Queue, err = stoppedQueue(cfg)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return st, err
