@@ -41,6 +41,8 @@ type Modem struct {
 	PasswordFile string `yaml:"password_file"`
 	PIN          Secret `yaml:"pin,omitempty"`
 	PINFile      string `yaml:"pin_file"`
+
+	Restart Restart `yaml:"restart"`
 }
 
 // Broker describes the MQTT broker and the account there.

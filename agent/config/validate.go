@@ -143,6 +143,7 @@ func (c *Config) checkModem(k *checker) {
 	if m.User == "" && m.PasswordFile+m.Password.Reveal() != "" {
 		k.fail(givenBy("modem.password", m.PasswordFile), "", "is useless without modem.user")
 	}
+	c.checkRestart(k)
 }
 
 // givenBy returns the key that a secret was set with.
