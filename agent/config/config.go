@@ -59,11 +59,22 @@ type Broker struct {
 
 // Queue bounds what is kept on disk.
 type Queue struct {
-	MaxBytes   Size     `yaml:"max_bytes"`
-	MaxAge     Duration `yaml:"max_age"`
-	Full       string   `yaml:"full"`        // FullDropOldest or FullRefuse
-	CommitWait Duration `yaml:"commit_wait"` // how long a reading waits for others to share its write
+	MaxBytes     Size     `yaml:"max_bytes"`
+	MaxAge       Duration `yaml:"max_age"`
+	Full         string   `yaml:"full"`          // FullDropOldest or FullRefuse
+	CommitWait   Duration `yaml:"commit_wait"`   // how long a reading waits for others to share its write
+	ReleaseWait  Duration `yaml:"release_wait"`  // how long a removal waits for a write to share
+	Drain        string   `yaml:"drain"`         // DrainInOrder or DrainLiveFirst
+	HistoryShare int      `yaml:"history_share"` // percent of the bytes that DrainLiveFirst leaves to history
+	HistoryTopic string   `yaml:"history_topic"` // levels before the topics of history with DrainLiveFirst; "": none
+	LossTopic    string   `yaml:"loss_topic"`    // of loss receipts; "": DEVICE/fieldpost/loss
 }
+
+// Orders in which a backlog is delivered.
+const (
+	DrainInOrder   = "in_order"
+	DrainLiveFirst = "live_first"
+)
 
 // What to do with a reading for which the queue has no room.
 const (
@@ -127,9 +138,13 @@ func Default() *Config {
 		// networks were seen to forgive.
 		Broker: Broker{QoS: 1, Keepalive: Duration(270 * time.Second)},
 		Queue: Queue{
-			MaxBytes: 64 * MiB,
-			MaxAge:   Duration(30 * 24 * time.Hour),
-			Full:     FullDropOldest,
+			MaxBytes:     64 * MiB,
+			MaxAge:       Duration(30 * 24 * time.Hour),
+			Full:         FullDropOldest,
+			ReleaseWait:  Duration(time.Second),
+			Drain:        DrainInOrder,
+			HistoryShare: 20,
+			HistoryTopic: "history",
 		},
 		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
 		Limits: Limits{MaxPayload: 64 * KiB},
@@ -148,6 +163,14 @@ func (c *Config) MQTTClientID() string {
 		return c.Broker.ClientID
 	}
 	return c.Device
+}
+
+// LossTopic returns the topic of loss receipts.
+func (c *Config) LossTopic() string {
+	if c.Queue.LossTopic != "" {
+		return c.Queue.LossTopic
+	}
+	return c.Device + "/fieldpost/loss"
 }
 
 // QueueFile returns the path of the queue.

@@ -84,7 +84,7 @@ modem: {apn: a.b-c, user: me, pin: "${PIN}", password: "${PW}"}
 broker:
   url: [mqtts://a.example, "mqtt://[::1]:1999/"]
   keepalive: 9m59s
-queue: {max_bytes: 3GiB, max_age: 1h30m, full: refuse, commit_wait: 0s}
+queue: {max_bytes: 3GiB, max_age: 1h30m, full: refuse, commit_wait: 0s, release_wait: 50ms, drain: live_first, history_share: 30, history_topic: "", loss_topic: losses}
 sources: {mqtt: {listen: off}, http: {listen: ""}}
 `, "STATE=/srv", "PIN=0042", "PW=p w")
 	if got.Device != "0123" || got.DataDir != "/srv/fieldpost" {
@@ -95,6 +95,10 @@ sources: {mqtt: {listen: off}, http: {listen: ""}}
 	}
 	if got.Queue.MaxBytes != 3<<30 || time.Duration(got.Queue.MaxAge) != 90*time.Minute || got.Queue.CommitWait != 0 {
 		t.Errorf("got queue %+v", got.Queue)
+	}
+	if q := got.Queue; time.Duration(q.ReleaseWait) != 50*time.Millisecond || q.Drain != config.DrainLiveFirst || q.HistoryShare != 30 ||
+		q.HistoryTopic != "" || got.LossTopic() != "losses" {
+		t.Errorf("got queue %+v", q)
 	}
 	if got.Sources.MQTT.Listen != "" || got.Sources.HTTP.Listen != "" {
 		t.Errorf("got sources %+v, want both off", got.Sources)
@@ -190,6 +194,9 @@ func TestOtherDefaults(t *testing.T) {
 	}
 	if got, want := c.ControlSocket(), "/var/lib/fieldpost/control.sock"; got != want {
 		t.Errorf("got control socket %q, want %q", got, want)
+	}
+	if got, want := c.LossTopic(), "pump-07/fieldpost/loss"; got != want {
+		t.Errorf("got loss topic %q, want %q", got, want)
 	}
 	c = parse(t, minimal+"control: {socket: /run/x.sock}\n", "FIELDPOST_BROKER_CLIENT_ID=other")
 	if got, want := c.MQTTClientID()+" "+c.ControlSocket(), "other /run/x.sock"; got != want {

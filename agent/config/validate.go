@@ -30,6 +30,11 @@ const (
 
 	maxPayloadLimit = 512 * KiB // minutes of GPRS time
 	maxCommitWait   = time.Second
+
+	// A crash repeats what was released within this time.
+	minReleaseWait = 10 * time.Millisecond
+	maxReleaseWait = time.Minute
+	maxTopic       = 256 // beyond any sensible one, and little beside MQTT's 65535 bytes for what is put behind it
 )
 
 // bauds are the rates that the module's AT+IPR takes and a serial port has.
@@ -69,6 +74,18 @@ func (k *checker) oneOf(key, value string, allowed ...string) {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	k.fail(key, hint, "%q is not one of %s", value, strings.Join(allowed, ", "))
+}
+
+// topic checks a topic to publish to, or the first levels of some; "" passes.
+func (k *checker) topic(key, value string) {
+	switch {
+	case strings.ContainsAny(value, "+#"):
+		k.fail(key, "", "%q contains a wildcard (+ or #), which only subscriptions may", value)
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) || len(value) > maxTopic:
+		k.fail(key, "", "must be readable text of at most %d bytes without control characters", maxTopic)
+	case strings.HasPrefix(value, "/") || strings.HasSuffix(value, "/"):
+		k.fail(key, "write "+strings.Trim(value, "/"), "%q begins or ends with a slash, which makes an empty level", value)
+	}
 }
 
 // between checks a number, a Size or a Duration.
@@ -243,5 +260,10 @@ func (c *Config) checkQueue(k *checker) {
 	}
 	k.oneOf("queue.full", q.Full, FullDropOldest, FullRefuse)
 	between(k, "queue.commit_wait", q.CommitWait, 0, Duration(maxCommitWait))
+	between(k, "queue.release_wait", q.ReleaseWait, Duration(minReleaseWait), Duration(maxReleaseWait))
+	k.oneOf("queue.drain", q.Drain, DrainInOrder, DrainLiveFirst)
+	between(k, "queue.history_share", q.HistoryShare, 1, 99)
+	k.topic("queue.history_topic", q.HistoryTopic)
+	k.topic("queue.loss_topic", q.LossTopic)
 	between(k, "limits.max_payload", c.Limits.MaxPayload, 1, maxPayloadLimit)
 }

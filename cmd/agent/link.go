@@ -17,6 +17,7 @@ type mqttLink struct {
 	next    int // which broker the next attempt tries: the same one after success, another after failure
 	config  mqttconn.Config
 	queue   *queue.Queue
+	history string // the levels before the topics of history; "": none
 	mark    sessionMark
 }
 
@@ -48,7 +49,7 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 	cfg.Journal = journal{l.queue}
 	cfg.Resume = nil
 	for _, r := range resume {
-		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message)})
+		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message, l.history)})
 	}
 	open := func(ctx context.Context) (mqttconn.Conn, error) {
 		report(agent.StepTCP, agent.StepWaiting, "connecting to "+broker.address)
@@ -72,14 +73,17 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 		l.next++
 		return nil, linkError(err)
 	}
-	return mqttSession{session}, nil
+	return mqttSession{session, l.history}, nil
 }
 
 // mqttSession shows a mqttconn.Session as the agent's.
-type mqttSession struct{ *mqttconn.Session }
+type mqttSession struct {
+	*mqttconn.Session
+	history string
+}
 
 func (s mqttSession) Publish(ctx context.Context, m queue.Message) (agent.Receipt, error) {
-	r, err := s.Session.Publish(ctx, toMQTT(m))
+	r, err := s.Session.Publish(ctx, toMQTT(m, s.history))
 	if err != nil {
 		return nil, linkError(err)
 	}
@@ -125,8 +129,14 @@ func (j journal) Save(ctx context.Context, f mqttconn.Flight, durable bool) erro
 
 func (j journal) Clear(ctx context.Context) error { return j.queue.ClearFlights(ctx) }
 
-func toMQTT(m queue.Message) mqttconn.Message {
-	return mqttconn.Message{Seq: m.Seq, Topic: m.Topic, QoS: m.QoS, Retain: m.Retain, Payload: m.Payload}
+// toMQTT makes a message ready to be sent: what is history gets a topic of its own, so that each topic stays in order and
+// the last value of a topic is the newest.
+func toMQTT(m queue.Message, history string) mqttconn.Message {
+	topic := m.Topic
+	if m.History && history != "" && len(history)+1+len(topic) <= 65535 { // MQTT 3.1.1, 1.5.3
+		topic = history + "/" + topic
+	}
+	return mqttconn.Message{Seq: m.Seq, Topic: topic, QoS: m.QoS, Retain: m.Retain, Payload: m.Payload}
 }
 
 // linkError gives an error of gsmnet or mqttconn the one cause that the status shows.

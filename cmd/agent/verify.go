@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,11 +31,15 @@ const verifyCommand = "verify-queue"
 func verifyQueue(ctx context.Context, path string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return nil // no way to check: the queue opens the file as it is
+		return queue.CheckFile(path)
 	}
 	out, err := exec.CommandContext(ctx, self, verifyCommand, path).CombinedOutput()
-	if err != nil {
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	case err != nil && ctx.Err() == nil: // no child could be started, which says nothing about the file
+		return queue.CheckFile(path)
 	}
-	return nil
+	return err
 }

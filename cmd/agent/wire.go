@@ -59,16 +59,12 @@ func (d *device) Close() error {
 }
 
 func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
-	q, err := openQueue(cfg)
+	q, err := openQueueSaying(cfg, log)
 	if err != nil {
 		return err
 	}
 	d.queue = q
 	d.closers = append(d.closers, q.Close)
-	if r := q.Recovery(); r != nil {
-		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).
-			Msg("the queue's file was damaged; a new one was made from what could be read")
-	}
 	link, err := d.link(w, cfg)
 	if err != nil {
 		return err
@@ -85,18 +81,6 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.agent, err = agent.New(agentConfig)
 	return err
-}
-
-// openQueue opens the queue of a configuration.
-func openQueue(cfg *config.Config) (*queue.Queue, error) {
-	policy := queue.DropOldest
-	if cfg.Queue.Full == config.FullRefuse {
-		policy = queue.Refuse
-	}
-	return queue.Open(queue.Config{
-		Path: cfg.QueueFile(), MaxBytes: int64(cfg.Queue.MaxBytes), MaxAge: time.Duration(cfg.Queue.MaxAge), Full: policy,
-		CommitWait: time.Duration(cfg.Queue.CommitWait), LossTopic: cfg.Device + "/fieldpost/loss", Verify: verifyQueue,
-	})
 }
 
 // link makes the way to the broker.
@@ -126,7 +110,7 @@ func (d *device) link(w wiring, cfg *config.Config) (agent.Link, error) {
 
 // mqttOver describes the MQTT sessions of a configuration.
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
-	l := mqttLink{queue: q, mark: sessionMark{filepath.Join(cfg.DataDir, "session"), q}, config: mqttconn.Config{
+	l := mqttLink{queue: q, history: cfg.Queue.HistoryTopic, mark: sessionMark{filepath.Join(cfg.DataDir, "session"), q}, config: mqttconn.Config{
 		ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
 		KeepAlive: time.Duration(cfg.Broker.Keepalive),
 	}}
@@ -173,6 +157,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 		Status:     func() agent.Status { return d.agent.Status() },
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatusOf(d.queue) },
 		Put:        func(ctx context.Context, m queue.Message) (uint64, error) { return d.agent.Accept(ctx, m) },
+		Queue:      d.queue,
 	})
 }
 

@@ -88,28 +88,37 @@ func escapeTopic(topic string) string {
 }
 
 func (c *Client) ask(ctx context.Context, method, path string, body []byte, answer any) error {
-	// The host only fills the header: the socket's path is the address.
-	req, err := http.NewRequestWithContext(ctx, method, "http://fieldpost"+path, bytes.NewReader(body))
+	resp, err := c.do(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("control: the request can't be made: %w", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.failure(err)
+		return err
 	}
 	defer resp.Body.Close()
-	decoder := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
-	if resp.StatusCode >= 300 {
-		refusal := new(Error)
-		if err := decoder.Decode(refusal); err != nil || refusal.Message == "" {
-			return fmt.Errorf("control: the agent on %s answered %s: it may be of another version", c.path, resp.Status)
-		}
-		return refusal
-	}
-	if err := decoder.Decode(answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
 		return fmt.Errorf("control: the agent's answer on %s can't be read: %w", c.path, err)
 	}
 	return nil
+}
+
+// do sends a request and returns the answer, unless that is a refusal. The caller closes its body.
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	// The host only fills the header: the socket's path is the address.
+	req, err := http.NewRequestWithContext(ctx, method, "http://fieldpost"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("control: the request can't be made: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.failure(err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	refusal := new(Error)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(refusal); err != nil || refusal.Message == "" {
+		return nil, fmt.Errorf("control: the agent on %s answered %s: it may be of another version", c.path, resp.Status)
+	}
+	return nil, refusal
 }
 
 // failure tells an agent that isn't there from one that can't be reached.

@@ -29,12 +29,16 @@ func start(t *testing.T, change func(*control.Config)) *control.Client {
 	return client
 }
 
+// noQueue is for tests that don't touch it.
+type noQueue struct{ control.Queue }
+
 func config(path string) control.Config {
 	return control.Config{
 		Path:       path,
 		Status:     func() agent.Status { return agent.Status{Device: "pump-07"} },
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatus{Messages: 3} },
 		Put:        func(context.Context, queue.Message) (uint64, error) { return 1, nil },
+		Queue:      noQueue{},
 	}
 }
 
@@ -215,6 +219,7 @@ func TestNewNeedsItsParts(t *testing.T) {
 		"status":      func(c *control.Config) { c.Status = nil },
 		"queue stats": func(c *control.Config) { c.QueueStats = nil },
 		"put":         func(c *control.Config) { c.Put = nil },
+		"queue":       func(c *control.Config) { c.Queue = nil },
 		"QoS":         func(c *control.Config) { c.QoS = 3 },
 	} {
 		cfg := config("/tmp/control.sock")

@@ -4,10 +4,18 @@
 //	GET  /v1/status               agent.Status
 //	GET  /v1/queue/stats          agent.QueueStatus
 //	POST /v1/messages/{topic...}  one message, its payload is the body; query: qos, retain, lane
+//	GET  /v1/queue/messages       Listing; query: limit, and the filter: lane, topic, last
+//	GET  /v1/queue/messages/{seq} one message with its whole payload
+//	GET  /v1/queue/export         all messages, as JSON lines; the trailer Fieldpost-Result tells that they were all
+//	POST /v1/queue/import         JSON lines of an export are the body; answered with events
+//	POST /v1/queue/purge          query: dry_run, and the filter; answered with events
+//
+// Events are JSON lines {"done", "state", "error"}: how the work stands while it goes on, the last one with done.
 //
 // It promises that only the agent's own user (and root) can use the socket, that the socket which a dead agent left
 // behind doesn't get in the way, that the socket of a living one is never taken over, and that a message is answered with
-// 202 only after it is on disk. Everything that comes in is bounded.
+// 202 only after it is on disk. Everything that comes in is bounded; what may be long
+// is streamed, only so much of it runs at a time, and an answer that was cut off is told from a whole one.
 //
 // It doesn't serve people: that is the status page's part, which never changes anything.
 //

@@ -17,6 +17,8 @@ const (
 	CodeInvalid   Code = "invalid"   // 400, the request is wrong and stays wrong
 	CodeTooLarge  Code = "too_large" // 413, the payload is over the limit
 	CodeFull      Code = "full"      // 507, the queue or the disk is full
+	CodeNotFound  Code = "not_found" // 404, there is no such message
+	CodeDamaged   Code = "damaged"   // 500, the message can't be read
 	CodeTemporary Code = "temporary" // 503, the agent is stopping or can't store now
 )
 

@@ -15,13 +15,15 @@ import (
 	"github.com/fieldpost/fieldpost/queue"
 )
 
-// Config says where the socket is and what answers behind it. Path, Status, QueueStats and Put are required.
+// Config says where the socket is and what answers behind it. Path, Status, QueueStats, Put and Queue are required.
 type Config struct {
 	Path       string
 	Status     func() agent.Status
 	QueueStats func() agent.QueueStatus
 	// Put stores one message and returns its sequence once it is on disk.
 	Put func(context.Context, queue.Message) (uint64, error)
+	// Queue is what the other routes of the queue work on.
+	Queue Queue
 
 	QoS        byte  // of messages that name none; 0 means QoS 0
 	MaxPayload int64 // in bytes; 0 means source.DefaultMaxPayload
@@ -29,14 +31,15 @@ type Config struct {
 
 // Server answers the commands.
 type Server struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg  Config
+	mux  *http.ServeMux
+	jobs chan struct{} // holds one for each long request under way
 }
 
 // New makes a server; it opens nothing before Run.
 func New(cfg Config) (*Server, error) {
-	if cfg.Path == "" || cfg.Status == nil || cfg.QueueStats == nil || cfg.Put == nil {
-		return nil, errors.New("control: Path, Status, QueueStats and Put are required")
+	if cfg.Path == "" || cfg.Status == nil || cfg.QueueStats == nil || cfg.Put == nil || cfg.Queue == nil {
+		return nil, errors.New("control: Path, Status, QueueStats, Put and Queue are required")
 	}
 	if cfg.QoS > 2 {
 		return nil, fmt.Errorf("control: QoS %d is none of 0, 1, 2", cfg.QoS)
@@ -44,10 +47,11 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxPayload <= 0 {
 		cfg.MaxPayload = source.DefaultMaxPayload
 	}
-	s := &Server{cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), jobs: make(chan struct{}, maxJobs)}
 	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
 	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
 	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
+	s.handleQueue()
 	return s, nil
 }
 

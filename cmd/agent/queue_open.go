@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// queueConfig translates a configuration.
+func queueConfig(cfg *config.Config) queue.Config {
+	c := queue.Config{
+		Path: cfg.QueueFile(), MaxBytes: int64(cfg.Queue.MaxBytes), MaxAge: time.Duration(cfg.Queue.MaxAge),
+		CommitWait: time.Duration(cfg.Queue.CommitWait), ReleaseWait: time.Duration(cfg.Queue.ReleaseWait),
+		HistoryShare: cfg.Queue.HistoryShare, LossTopic: cfg.LossTopic(), Verify: verifyQueue,
+	}
+	if cfg.Queue.Full == config.FullRefuse {
+		c.Full = queue.Refuse
+	}
+	if cfg.Queue.Drain == config.DrainLiveFirst {
+		c.Drain = queue.LiveFirst
+	}
+	return c
+}
+
+// openQueue opens the queue of a configuration.
+func openQueue(cfg *config.Config) (*queue.Queue, error) { return queue.Open(queueConfig(cfg)) }
+
+// openQueueSaying is openQueue for the agent, which says what it does about a file that was not closed, or is damaged.
+func openQueueSaying(cfg *config.Config, log zerolog.Logger) (*queue.Queue, error) {
+	c := queueConfig(cfg)
+	c.Verify = func(ctx context.Context, path string) error {
+		var size int64
+		if info, err := os.Stat(path); err == nil {
+			size = info.Size()
+		}
+		log.Info().Str("file", path).Int64("bytes", size).Msg("the last stop was unclean: checking the queue's file")
+		begin := time.Now()
+		err := verifyQueue(ctx, path)
+		log.Info().Bool("whole", err == nil).Dur("took_ms", time.Since(begin)).Msg("the queue's file is checked")
+		return err
+	}
+	q, err := queue.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	if r := q.Recovery(); r != nil {
+		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).
+			Msg("the queue's file was damaged; a new one was made from what could be read")
+	}
+	return q, nil
+}
