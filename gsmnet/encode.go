@@ -78,30 +78,45 @@ func checkPort(s string) error {
 	return nil
 }
 
-// forbidden are the commands that Command refuses: they would change what the driver relies on, take its data, or cost a SIM.
-var forbidden = []struct{ prefix, why string }{
-	{"AT+QISEND", "sending belongs to the connection"},
-	{"AT+QIRD", "it takes data from the connection"},
+// forbidden are the commands that Command refuses: those of never, and what would change what the driver relies on.
+var forbidden = []refusal{
 	{"AT+QIOPEN", "use DialContext"},
 	{"AT+QICLOSE", "close the connection instead"},
 	{"AT+QIDEACT", "the driver owns the context"},
 	{"AT+QIACT", "the driver owns the context"},
 	{"AT+QIREGAPP", "the driver owns the context"},
+	{"AT+CFUN=", "restarts are spaced by the driver"}, {"AT+QPOWD", "restarts are spaced by the driver"},
+	{"ATE", "the driver owns this setting"}, {"ATV", "the driver owns this setting"}, {"ATQ", "the driver owns this setting"},
+	{"ATZ", "it resets settings"}, {"AT&F", "it resets settings"},
+}
+
+// never are the commands that ForceCommand refuses too.
+var never = []refusal{
+	{"AT+QISEND", "sending belongs to the connection"},
+	{"AT+QIRD", "it takes data from the connection"},
 	{"AT+CPIN=", "a PIN is tried once only, by Config.PIN"},
 	{"AT+CLCK", "it can lock the SIM"},
 	{"AT+CPWD", "it can lock the SIM"},
 	{"AT+QOPS", "it makes some modules hang until they are switched off"},
 	{"AT+CMGS", "it opens a prompt"}, {"AT+CMGW", "it opens a prompt"}, {"AT+CFTPPUT", "it opens a prompt"},
 	{"AT+IPR=", "the port would have to follow"},
-	{"AT+CFUN=", "restarts are spaced by the driver"}, {"AT+QPOWD", "restarts are spaced by the driver"},
-	{"ATE", "the driver owns this setting"}, {"ATV", "the driver owns this setting"}, {"ATQ", "the driver owns this setting"},
-	{"ATZ", "it resets settings"}, {"AT&F", "it resets settings"}, {"ATO", "it enters data mode"}, {"ATD", "it dials"},
+	{"ATO", "it enters data mode"}, {"ATD", "it dials"},
 }
+
+// refusal says why commands that begin so are refused.
+type refusal struct{ prefix, why string }
 
 // checkCommand takes a whole AT command from a person or a program.
 func checkCommand(line string) error {
-	upper := strings.ToUpper(strings.ReplaceAll(line, " ", ""))
-	if !strings.HasPrefix(upper, "AT") {
+	if err := checkForced(line); err != nil {
+		return err
+	}
+	return refused(line, forbidden)
+}
+
+// checkForced is checkCommand for who insists.
+func checkForced(line string) error {
+	if !strings.HasPrefix(bare(line), "AT") {
 		return errors.New("a command begins with AT")
 	}
 	if err := checkChars(line, 256, func(c byte) bool { return c >= ' ' && c < 0x7F }); err != nil {
@@ -110,8 +125,12 @@ func checkCommand(line string) error {
 	if strings.Contains(line, ";") {
 		return errors.New("one command at a time (G7.4), without semicolons")
 	}
-	for _, f := range forbidden {
-		if strings.HasPrefix(upper, f.prefix) {
+	return refused(line, never)
+}
+
+func refused(line string, list []refusal) error {
+	for _, f := range list {
+		if strings.HasPrefix(bare(line), f.prefix) {
 			return fmt.Errorf("%s is not allowed: %s", f.prefix, f.why)
 		}
 	}

@@ -139,13 +139,7 @@ func (m *Modem) Command(ctx context.Context, line string) ([]string, error) {
 	if err := checkCommand(line); err != nil {
 		return nil, &Error{CauseUsage, "command", err}
 	}
-	v, err := m.ask(ctx, m.cmds, func(context.Context) (any, error) {
-		r, err := m.do(at.Command{Line: line, Accept: commandReply(line), Timeout: ordinary})
-		if r.Final != "" && at.Final(r.Final) == at.Foreign {
-			r.Lines = append(r.Lines, r.Final) // STATE:, an address: an end that says something
-		}
-		return r.Lines, err
-	})
+	v, err := m.ask(ctx, m.cmds, func(context.Context) (any, error) { return m.command(line) })
 	if err != nil {
 		return nil, err
 	}

@@ -140,7 +140,10 @@ func digits(least int) func(string) at.Verdict {
 
 // commandReply accepts the reply to any command that Command lets through.
 func commandReply(line string) func(string) at.Verdict {
-	switch strings.ToUpper(line) {
+	if text, ok := commandEnds[bare(line)]; ok {
+		return endsWith(text)
+	}
+	switch bare(line) {
 	case "AT+QISTAT":
 		return stateReply
 	case "AT+QILOCIP":

@@ -51,14 +51,9 @@ func (m *Modem) Restart(ctx context.Context, hard, force bool) error {
 //
 //	AT+QPOWD=1 → NORMAL POWER DOWN
 func (m *Modem) switchOff() {
-	accept := func(line string) at.Verdict {
-		if line == "NORMAL POWER DOWN" {
-			return at.Done
-		}
-		return at.Final(line)
-	}
+	const line = "AT+QPOWD=1"
 	// A module that doesn't take it is switched off by force.
-	_, _ = m.d.Do(at.Command{Line: "AT+QPOWD=1", Accept: accept, Timeout: m.cfg.CommandTimeout})
+	_, _ = m.d.Do(at.Command{Line: line, Accept: endsWith(commandEnds[line]), Timeout: m.cfg.CommandTimeout})
 }
 
 // Pins are the module's pins as far as they are wired. Their Restart fits Config.Restart.
