@@ -18,6 +18,9 @@ func QueueStatusOf(q *queue.Queue) QueueStatus {
 	for _, loss := range s.Losses {
 		st.Dropped[string(loss.Reason)] += loss.Messages
 	}
+	if r := q.Recovery(); r != nil {
+		st.Recovery = &RecoveryStatus{Damage: r.Damage.Error(), SetAside: r.SetAside, Saved: uint64(r.Saved), Lost: uint64(r.Lost)}
+	}
 	if err := q.Err(); err != nil {
 		st.Error = err.Error()
 	}

@@ -81,9 +81,18 @@ type QueueStatus struct {
 	MaxBytes  uint64            `json:"max_bytes"`
 	FileBytes uint64            `json:"file_bytes"`
 	OldestAt  *time.Time        `json:"oldest_at"`
-	Lanes     map[string]uint64 `json:"lanes"`   // messages by lane
-	Dropped   map[string]uint64 `json:"dropped"` // messages by reason, over the life of the file
-	Error     string            `json:"error"`   // why the storage has failed, empty while it works
+	Lanes     map[string]uint64 `json:"lanes"`    // messages by lane
+	Dropped   map[string]uint64 `json:"dropped"`  // messages by reason, over the life of the file
+	Error     string            `json:"error"`    // why the storage has failed, empty while it works
+	Recovery  *RecoveryStatus   `json:"recovery"` // null unless the file was found damaged when it was opened
+}
+
+// RecoveryStatus is what became of a damaged queue file.
+type RecoveryStatus struct {
+	Damage   string `json:"damage"`    // what was found
+	SetAside string `json:"set_aside"` // where the damaged file is
+	Saved    uint64 `json:"saved"`     // messages that are in the new file
+	Lost     uint64 `json:"lost"`      // messages that were seen and could not be read
 }
 
 // DeliveryStatus counts messages since the start of the agent.

@@ -102,12 +102,20 @@ func newQueueStats() *cobra.Command {
 			for _, reason := range slices.Sorted(maps.Keys(st.Dropped)) {
 				fmt.Fprintf(w, "dropped\t%d (%s)\n", st.Dropped[reason], reason)
 			}
+			if r := st.Recovery; r != nil {
+				fmt.Fprintf(w, "damaged\t%s\n", recoveryLine(r))
+			}
 			return w.Flush()
 		}),
 	}
 	configFlag(cmd, &path)
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// recoveryLine says what became of a damaged file.
+func recoveryLine(r *agent.RecoveryStatus) string {
+	return fmt.Sprintf("at the last start; %d saved, %d lost; it is now %s", r.Saved, r.Lost, r.SetAside)
 }
 
 func newQueueLs() *cobra.Command {
@@ -151,7 +159,7 @@ func printList(cmd *cobra.Command, list control.Listing) error {
 		if m.Cut {
 			preview += "…"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%s\n", m.Seq, m.Lane, wallTime(m.Time, m.Trust), escaped(m.Topic), m.QoS, m.PayloadBytes, preview)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%s\n", m.Seq, m.Lane, wallTime(m.Time, m.Trust), control.Escape(m.Topic), m.QoS, m.PayloadBytes, preview)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -174,12 +182,6 @@ func wallTime(t time.Time, trust string) string {
 	return text
 }
 
-// escaped is a text that a terminal shows in one line and obeys none of.
-func escaped(text string) string {
-	quoted := strconv.Quote(text)
-	return quoted[1 : len(quoted)-1]
-}
-
 func newQueueShow() *cobra.Command {
 	var path string
 	var asJSON bool
@@ -200,8 +202,8 @@ func newQueueShow() *cobra.Command {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(m)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "seq\t%d\nid\t%s\nlane\t%s\ntopic\t%s\nqos\t%d\nretain\t%v\n", m.Seq, m.ID, m.Lane, escaped(m.Topic), m.QoS, m.Retain)
-			fmt.Fprintf(w, "source\t%s\ntime\t%s (clock %s)\n", escaped(m.Source), m.Time.Local().Format(time.RFC3339Nano), m.Trust)
+			fmt.Fprintf(w, "seq\t%d\nid\t%s\nlane\t%s\ntopic\t%s\nqos\t%d\nretain\t%v\n", m.Seq, m.ID, m.Lane, control.Escape(m.Topic), m.QoS, m.Retain)
+			fmt.Fprintf(w, "source\t%s\ntime\t%s (clock %s)\n", control.Escape(m.Source), m.Time.Local().Format(time.RFC3339Nano), m.Trust)
 			if !m.Expires.IsZero() {
 				fmt.Fprintf(w, "expires\t%s\n", m.Expires.Local().Format(time.RFC3339))
 			}
@@ -209,7 +211,7 @@ func newQueueShow() *cobra.Command {
 			if err := w.Flush(); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), escaped(string(m.Payload)))
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), control.Escape(string(m.Payload)))
 			return err
 		}),
 	}

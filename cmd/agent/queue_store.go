@@ -48,7 +48,8 @@ func openStopped(cfg *config.Config, create bool) (queueStore, error) {
 		return nil, startError(err)
 	}
 	if r := q.Recovery(); r != nil {
-		fmt.Fprintf(os.Stderr, "fieldpost: the queue's file was damaged (%v) and is now %s: %d messages were saved, %d are lost\n", r.Damage, r.SetAside, r.Saved, r.Lost)
+		fmt.Fprintf(os.Stderr, "fieldpost: the queue's file was damaged (%v) and is now %s: %s saved, %d lost\n",
+			r.Damage, r.SetAside, messages(r.Saved), r.Lost)
 	}
 	return stoppedStore{q}, nil
 }
@@ -59,8 +60,11 @@ func storeError(err error) error {
 		return nil
 	}
 	var refusal *control.Error
-	if errors.As(err, &refusal) && refusal.Temporary() {
+	switch {
+	case errors.As(err, &refusal) && refusal.Temporary():
 		return &exitError{exitTemporary, err}
+	case errors.Is(err, control.ErrNotRunning):
+		return &exitError{exitUnreachable, err}
 	}
 	for _, passing := range []error{queue.ErrFull, queue.ErrDiskFull, queue.ErrReadOnly, queue.ErrFailed} {
 		if errors.Is(err, passing) {

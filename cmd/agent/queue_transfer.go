@@ -56,7 +56,7 @@ Exit code 1: some records are damaged and were left out.`,
 					queue.Exported
 				}{1, done})
 			} else {
-				_, err = fmt.Fprintf(out, "%d messages exported\n", done.Messages)
+				_, err = fmt.Fprintf(out, "%s exported\n", messages(done.Messages))
 			}
 			if err == nil && done.Damaged > 0 {
 				err = fmt.Errorf("%d damaged records were left out", done.Damaged)
@@ -134,7 +134,7 @@ What was imported before an error is on disk. Exit code 75: the queue or the dis
 			if err != nil {
 				out = cmd.ErrOrStderr()
 			}
-			fmt.Fprintf(out, "%d messages imported, %d were there already\n", done.Stored, done.Present)
+			fmt.Fprintf(out, "%s imported, %d were there already\n", messages(done.Stored), done.Present)
 			return err
 		}),
 	}
@@ -197,7 +197,7 @@ reported to the broker.`,
 			if err != nil {
 				return storeError(err)
 			}
-			what := fmt.Sprintf("%d messages with %d bytes of payload", found.Messages, found.PayloadBytes)
+			what := purged(found)
 			if dryRun || found.Messages == 0 {
 				return printPurged(cmd, asJSON, true, found, "would drop "+what)
 			}
@@ -211,10 +211,10 @@ reported to the broker.`,
 			done, err := store.purge(cmd.Context(), filter, false, func(at queue.Purged) { bar.at(int64(at.Messages)) })
 			bar.end()
 			if err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "dropped %d messages before this:\n", done.Messages)
+				fmt.Fprintf(cmd.ErrOrStderr(), "dropped %s before this:\n", messages(done.Messages))
 				return storeError(err)
 			}
-			return printPurged(cmd, asJSON, false, done, fmt.Sprintf("dropped %d messages with %d bytes of payload", done.Messages, done.PayloadBytes))
+			return printPurged(cmd, asJSON, false, done, "dropped "+purged(done))
 		}),
 	}
 	configFlag(cmd, &path)
@@ -224,6 +224,17 @@ reported to the broker.`,
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be dropped")
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+func purged(p queue.Purged) string {
+	return fmt.Sprintf("%s with %d bytes of payload", messages(p.Messages), p.PayloadBytes)
+}
+
+func messages(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }
 
 func printPurged(cmd *cobra.Command, asJSON, dryRun bool, done queue.Purged, text string) error {

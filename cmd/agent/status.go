@@ -152,6 +152,9 @@ func printStatus(out io.Writer, st agent.Status) {
 			fmt.Fprintf(w, "  dropped\t%d: %s\n", n, reason)
 		}
 	}
+	if r := q.Recovery; r != nil {
+		fmt.Fprintf(w, "  damaged\t%s\n", recoveryLine(r))
+	}
 	if st.Running {
 		d := st.Delivery
 		fmt.Fprintf(w, "delivery\t%d accepted, %d delivered, %d in flight, %d repeated, %d refused\n", d.Accepted, d.Delivered, d.InFlight, d.Repeated, d.Refused)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -28,7 +29,7 @@ type Row struct {
 	QoS          byte       `json:"qos"`
 	Retain       bool       `json:"retain"`
 	PayloadBytes int        `json:"payload_bytes"`
-	Preview      string     `json:"payload_preview"` // the beginning, escaped as in a Go string
+	Preview      string     `json:"payload_preview"` // the beginning, see Escape
 	Cut          bool       `json:"payload_cut"`     // the preview isn't all of it
 	Source       string     `json:"source"`
 	Time         time.Time  `json:"time"`
@@ -98,6 +99,22 @@ func Preview(payload []byte) (text string, cut bool) {
 		}
 		payload = payload[:end]
 	}
-	quoted := strconv.Quote(string(payload))
-	return quoted[1 : len(quoted)-1], cut
+	return Escape(string(payload)), cut
+}
+
+// Escape makes a text of any bytes one that a terminal shows in a line and obeys none of: what can't be printed is written
+// as in a Go string.
+func Escape(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if strconv.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(text[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[size:]
+	}
+	return b.String()
 }
