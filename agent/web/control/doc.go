@@ -4,6 +4,9 @@
 //	GET  /v1/status               agent.Status
 //	GET  /v1/queue/stats          agent.QueueStatus
 //	POST /v1/messages/{topic...}  one message, its payload is the body; query: qos, retain, lane
+//	GET  /v1/modem                ModemInfo
+//	POST /v1/modem/command        {"line": "AT+CSQ", "force": false}, answered with {"lines": [...]}
+//	POST /v1/modem/restart        {"hard": false, "force": false}
 //	GET  /v1/queue/messages       Listing; query: limit, and the filter: lane, topic, last
 //	GET  /v1/queue/messages/{seq} one message with its whole payload
 //	GET  /v1/queue/export         all messages, as JSON lines; the trailer Fieldpost-Result tells that they were all

@@ -19,6 +19,8 @@ const (
 	CodeFull      Code = "full"      // 507, the queue or the disk is full
 	CodeNotFound  Code = "not_found" // 404, there is no such message
 	CodeDamaged   Code = "damaged"   // 500, the message can't be read
+	CodeNoModem   Code = "no_modem"  // 404, the agent's link has no module
+	CodeRefused   Code = "refused"   // 502, the module refuses
 	CodeTemporary Code = "temporary" // 503, the agent is stopping or can't store now
 )
 

@@ -25,6 +25,9 @@ type Config struct {
 	// Queue is what the other routes of the queue work on.
 	Queue Queue
 
+	// Modem is the module behind the link; nil: there is none.
+	Modem Modem
+
 	QoS        byte  // of messages that name none; 0 means QoS 0
 	MaxPayload int64 // in bytes; 0 means source.DefaultMaxPayload
 }
@@ -51,6 +54,7 @@ func New(cfg Config) (*Server, error) {
 	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
 	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
 	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
+	s.handleModem()
 	s.handleQueue()
 	return s, nil
 }
