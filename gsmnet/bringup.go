@@ -168,10 +168,10 @@ func (m *Modem) register(ctx context.Context) error {
 		m.owner.stat = stat
 		now := time.Now()
 		switch {
-		case stat == 1, stat == 5 && m.cfg.Roaming:
+		case stat == 1, stat == 5 && !m.cfg.HomeOnly:
 			return nil
 		case stat == 5:
-			return fail(CauseRoaming, op, "only a foreign network took the SIM, and roaming costs: allow it in the configuration if it is meant")
+			return fail(CauseRoaming, op, "only a foreign network took the SIM, and roaming is switched off: allow it if its cost is meant")
 		case stat != 3:
 			denied = time.Time{}
 		case denied.IsZero():

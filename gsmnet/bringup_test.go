@@ -57,7 +57,7 @@ func TestBringUpFailuresHaveOneCause(t *testing.T) {
 		"FM15 tries unknown":      {gsmsim.Config{SIM: gsmsim.SIM{PIN: "1234"}, Model: gsmsim.Model{NoPINTries: true}}, gsmnet.Config{PIN: "1234"}, gsmnet.CausePIN, "how many tries"},
 		"FM16 PUK wanted":         {gsmsim.Config{SIM: gsmsim.SIM{PIN: "1234", Tries: -1}}, gsmnet.Config{PIN: "1234"}, gsmnet.CausePIN, "PUK"},
 		"FM17 denied":             {gsmsim.Config{Network: gsmsim.Network{Denied: true}}, gsmnet.Config{}, gsmnet.CauseDenied, "refuses"},
-		"FM18 roaming":            {gsmsim.Config{Network: gsmsim.Network{Roaming: true}}, gsmnet.Config{}, gsmnet.CauseRoaming, "roaming"},
+		"FM18 roaming":            {gsmsim.Config{Network: gsmsim.Network{Roaming: true}}, gsmnet.Config{HomeOnly: true}, gsmnet.CauseRoaming, "roaming"},
 		"FM19 searching":          {gsmsim.Config{Network: gsmsim.Network{Register: time.Hour}}, gsmnet.Config{}, gsmnet.CauseSearching, "antenna"},
 		"no GPRS":                 {gsmsim.Config{Network: gsmsim.Network{NoGPRS: true}}, gsmnet.Config{}, gsmnet.CauseAttach, "data"},
 		"wrong APN":               {gsmsim.Config{Network: gsmsim.Network{APN: "other.example"}}, gsmnet.Config{}, gsmnet.CauseAPN, "APN"},

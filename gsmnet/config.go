@@ -13,7 +13,15 @@ type Config struct {
 	User     string // "": none
 	Password string // "": none
 	PIN      string // of the SIM, four to eight digits; "": none, a locked SIM is an error
-	Roaming  bool   // register in a foreign network is fine; false: it is refused as CauseRoaming, since it costs
+	HomeOnly bool   // a foreign network is refused as CauseRoaming; false: it is as good as the home one (G2.3)
+
+	// Mode is how data is sent. 0: Command.
+	Mode Mode
+	// Receive is how the module hands over received data in command mode. 0: Buffered.
+	Receive Receive
+	// FreeSend sends data without 0x08, 0x1A and 0x1B in the form that Ctrl-Z ends (G4.1, G4.2), for a module whose form by length
+	// doesn't work. false: always by length (G4.3).
+	FreeSend bool
 
 	// Baud is the speed that the port was opened with. It is fixed in the module and saved there (G2.1). 0: left as it is.
 	Baud int
@@ -44,9 +52,23 @@ type Config struct {
 	PromptTimeout   time.Duration // for the prompt of AT+QISEND; 0: 10 s
 	SendTimeout     time.Duration // for SEND OK; 0: 30 s
 
+	// DataWait and DataSize say when the module sends in transparent mode (G2.13): when nothing has come for so long, 0: 200 ms,
+	// negative: at once; and as soon as so many bytes are there, 0: 512.
+	DataWait time.Duration
+	DataSize int
+	// EscapeGuard is the silence before and after "+++" (G8.2). 0: 1.1 s, a little over the second that modules want.
+	EscapeGuard time.Duration
+	// TrustClosed takes the text CLOSED or +PDP DEACT among received data in transparent mode for the module's own without asking:
+	// the peer can't send such text (G8.5). false: the question of G8.3 is asked.
+	TrustClosed bool
+
+	// TimeServer is host:port of the SNTP server that Time asks when the network has told no time. "": none.
+	TimeServer string
+
 	// Linger is how long Close goes on sending what was written, and waits for it to be acknowledged. 0: 10 s.
 	Linger time.Duration
-	// SafetyPoll is how often an idle connection is asked for data and state although the module announced nothing. 0: 30 s.
+	// SafetyPoll is how often an idle connection is asked for data and state although the module announced nothing. 0: 30 s. In
+	// transparent mode, where that interrupts the data for more than two seconds, ten times as long.
 	SafetyPoll time.Duration
 
 	// Window is how many bytes may be unacknowledged. 0: 7300, the module's own buffer (G4.7).
@@ -63,6 +85,28 @@ type Config struct {
 	// TailTimeout is the same while it is less. 0: 120 s (G6.4).
 	TailTimeout time.Duration
 }
+
+// Mode is how data goes to the module.
+type Mode uint8
+
+const (
+	// Command sends with AT+QISEND, so that the module can be asked what was acknowledged while data flows.
+	Command Mode = iota
+	// Transparent makes the port carry the peer's bytes (chapter 8). Each question to the module, and so each acknowledged count, costs
+	// leaving data mode, more than two seconds without data.
+	Transparent
+)
+
+// Receive is how received data comes from the module in command mode.
+type Receive uint8
+
+const (
+	// Buffered leaves it in the module until AT+QIRD fetches it, which holds the peer back when nobody reads (G2.8).
+	Buffered Receive = iota
+	// Pushed has it sent over the serial line as it comes, with a header that counts it (G2.9 to G2.11). Nothing holds the peer
+	// back: a connection whose data nobody reads ends at 1 MiB. A lost byte shows only by what follows the block.
+	Pushed
+)
 
 // guideThreshold is from where on the guide calls a connection that acknowledges nothing broken after 100 s (G4.8, G4.9).
 const guideThreshold = 3000
@@ -83,11 +127,19 @@ func (c Config) withDefaults() Config {
 	set(&c.DeactTimeout, 60*time.Second)
 	set(&c.PromptTimeout, 10*time.Second)
 	set(&c.SendTimeout, 30*time.Second)
+	set(&c.DataWait, 200*time.Millisecond)
+	set(&c.EscapeGuard, 1100*time.Millisecond)
 	set(&c.Linger, 10*time.Second)
 	set(&c.SafetyPoll, 30*time.Second)
 	set(&c.PollMax, 5*time.Second)
 	set(&c.StallTimeout, 100*time.Second)
 	set(&c.TailTimeout, 120*time.Second)
+	if c.Mode == Transparent {
+		c.SafetyPoll *= 10
+	}
+	if c.DataSize == 0 {
+		c.DataSize = 512
+	}
 	if c.Window == 0 {
 		c.Window = 7300
 	}
@@ -116,6 +168,17 @@ func (c Config) Validate() error {
 	}
 	if c.Baud < 0 {
 		return errors.New("gsmnet: Baud is negative")
+	}
+	if c.Mode > Transparent || c.Receive > Pushed {
+		return errors.New("gsmnet: Mode or Receive is none of its constants")
+	}
+	if c.DataSize < 0 || c.DataSize > maxSend {
+		return fmt.Errorf("gsmnet: DataSize: %d is not between 0 and %d bytes", c.DataSize, maxSend)
+	}
+	if c.TimeServer != "" {
+		if _, err := parseTarget("udp", c.TimeServer); err != nil {
+			return fmt.Errorf("gsmnet: TimeServer: %w", err)
+		}
 	}
 	if c.Window != 0 && c.Window < maxSend {
 		return fmt.Errorf("gsmnet: Window: %d is less than one send of %d bytes", c.Window, maxSend)

@@ -3,6 +3,7 @@ package gsmnet
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -20,10 +21,13 @@ const (
 	readBuffer = 8192
 )
 
-// Conn is a TCP connection inside the module. All its methods may be called concurrently.
+// Conn is a TCP connection inside the module, or a UDP socket that sends to one address. All its methods may be called concurrently.
 //
 // Write returns when the bytes are in the send buffer; it blocks while that is full. Acked tells how many bytes the peer's TCP
 // has acknowledged. Each Conn is one generation: its counts begin at 0 and end with it.
+//
+// Over UDP a Write is one datagram of at most 1460 bytes (G4.1) and a Read takes one, of which it drops what doesn't fit; one of more
+// than 1024 bytes may come in parts (G5.4). Nothing is acknowledged there (G4.6).
 type Conn struct {
 	m             *Modem
 	network       string
@@ -32,6 +36,8 @@ type Conn struct {
 	mu       sync.Mutex // never held across anything that blocks
 	out      []byte     // guarded by mu: written, not yet in the module
 	in       []byte     // guarded by mu: received, not yet read
+	outEnds  []int      // guarded by mu: over UDP, the lengths of the datagrams in out
+	inEnds   []int      // guarded by mu: over UDP, the lengths of those in in
 	written  uint64     // guarded by mu
 	acked    uint64     // guarded by mu
 	waits    []uint64   // guarded by mu: the offsets that somebody waits for in WaitAcked
@@ -64,14 +70,20 @@ func (w *waiters) wake() {
 	}
 }
 
-func newConn(m *Modem, t target, local net.Addr) *Conn {
-	return &Conn{m: m, network: t.network, local: local, remote: t.addr(), out: make([]byte, 0, sendBuffer)}
+func newConn(m *Modem, t target, local netip.Addr) *Conn {
+	c := &Conn{m: m, network: t.network, remote: t.addr(), out: make([]byte, 0, sendBuffer)}
+	if c.datagrams() {
+		c.local = &net.UDPAddr{IP: local.AsSlice()}
+	} else {
+		c.local = &net.TCPAddr{IP: local.AsSlice()}
+	}
+	return c
 }
 
 // LocalAddr is the module's address in the operator's network; its port is not known.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is the address that was dialled, a *net.TCPAddr, or an Addr when it was a name.
+// RemoteAddr is the address that was dialled, a *net.TCPAddr or *net.UDPAddr, or an Addr when it was a name.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // Read returns what has been received. The error is io.EOF when the peer has closed and everything was read.
@@ -100,8 +112,8 @@ func (c *Conn) tryRead(p []byte) (int, error) {
 	case expired(c.readBy):
 		return 0, os.ErrDeadlineExceeded
 	case len(c.in) > 0:
-		n := copy(p, c.in)
-		c.in = c.in[n:]
+		n := copy(p, c.in[:c.firstIn()])
+		c.takeIn(n)
 		return n, nil
 	}
 	return 0, c.readErr
@@ -118,19 +130,16 @@ func (c *Conn) Write(p []byte) (int, error) {
 			c.mu.Unlock()
 		}
 	}()
+	if c.datagrams() && len(p) > maxSend {
+		return 0, c.opError("write", syscall.EMSGSIZE)
+	}
 	n := 0
 	for {
 		c.mu.Lock()
 		err := c.writeState()
 		if err == nil && (mine || !c.writing) {
 			mine, c.writing = true, true
-			k := min(len(p)-n, sendBuffer-len(c.out))
-			if len(c.out) == 0 && k > 0 {
-				c.oldest = time.Now()
-			}
-			c.out = append(c.out, p[n:n+k]...)
-			c.written += uint64(k)
-			n += k
+			n += c.putOut(p[n:])
 		}
 		if err != nil || mine && n == len(p) {
 			c.mu.Unlock()
@@ -162,7 +171,7 @@ func (c *Conn) Written() uint64 {
 	return c.written
 }
 
-// Acked is how many of them the peer's TCP is known to have acknowledged.
+// Acked is how many of them the peer's TCP is known to have acknowledged; over UDP it stays 0 (G4.6).
 func (c *Conn) Acked() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,8 +179,11 @@ func (c *Conn) Acked() uint64 {
 }
 
 // WaitAcked blocks until the peer's TCP has acknowledged the first offset bytes (G4.5). The error is not nil when ctx ends or the
-// connection does before that.
+// connection does before that, and always over UDP, where it means nothing (G4.6).
 func (c *Conn) WaitAcked(ctx context.Context, offset uint64) error {
+	if c.datagrams() {
+		return c.opError("wait", errNoAcks)
+	}
 	c.startWaiting(offset)
 	defer c.stopWaiting(offset)
 	for {
@@ -282,7 +294,7 @@ func (c *Conn) wakeAll() {
 func (c *Conn) pending() (n int, oldest time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.out), c.oldest
+	return c.firstOut(), c.oldest
 }
 
 // awaited is the first offset that somebody waits for, 0 if nobody does.
@@ -306,7 +318,7 @@ func (c *Conn) peek(n int) []byte {
 func (c *Conn) sent(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out = c.out[:copy(c.out, c.out[n:])]
+	c.takeOut(n)
 	c.oldest = time.Now()
 	c.writable.wake()
 }
@@ -327,7 +339,17 @@ func (c *Conn) received(p []byte) {
 		return
 	}
 	c.in = append(c.in, p...)
+	if c.datagrams() {
+		c.inEnds = append(c.inEnds, len(p))
+	}
 	c.readable.wake()
+}
+
+// waiting is how much was received and not read.
+func (c *Conn) waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.in)
 }
 
 // readRoom is how much may be taken from the module. A connection that is closed takes everything, to throw it away.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet/at"
@@ -18,7 +19,8 @@ type target struct {
 }
 
 func parseTarget(network, address string) (target, error) {
-	if network != "tcp" && network != "tcp4" {
+	protocol := strings.TrimSuffix(network, "4")
+	if protocol != "tcp" && protocol != "udp" {
 		return target{}, net.UnknownNetworkError(network)
 	}
 	host, port, err := net.SplitHostPort(address)
@@ -32,13 +34,13 @@ func parseTarget(network, address string) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{"tcp", host, port, isName}, nil
+	return target{protocol, host, port, isName}, nil
 }
 
 // Addr is the address of an end that is known by name.
 type Addr struct{ network, text string }
 
-// Network is "tcp".
+// Network is "tcp" or "udp".
 func (a Addr) Network() string { return a.network }
 
 func (a Addr) String() string { return a.text }
@@ -46,6 +48,9 @@ func (a Addr) String() string { return a.text }
 func (t target) addr() net.Addr {
 	text := net.JoinHostPort(t.host, t.port)
 	if ap, err := netip.ParseAddrPort(text); err == nil {
+		if t.network == "udp" {
+			return net.UDPAddrFromAddrPort(ap)
+		}
 		return net.TCPAddrFromAddrPort(ap)
 	}
 	return Addr{t.network, text}
@@ -54,6 +59,9 @@ func (t target) addr() net.Addr {
 // dial opens a connection on the owner.
 func (m *Modem) dial(ctx context.Context, t target) (*Conn, error) {
 	const op = "dial"
+	if t.network == "udp" && m.cfg.Mode == Transparent {
+		return nil, fail(CauseUsage, op, "datagrams have no bounds in transparent mode: use command mode")
+	}
 	if s := m.owner.sock; s != nil {
 		if !s.conn.isClosed() && !s.remoteClosed {
 			return nil, &Error{CauseUsage, op, ErrBusy}
@@ -109,9 +117,11 @@ func (m *Modem) openable() error {
 // errStale: the module's stack was in a state from which nothing can be opened; it has been put right.
 var errStale = errors.New("the module's TCP/IP stack was in the wrong state")
 
-// open does AT+QIOPEN. On the wire (G3.1):
+// open does AT+QIOPEN. On the wire (G3.1), over UDP (G3.7), and in transparent mode (G8.1):
 //
 //	AT+QIOPEN="TCP","116.226.39.202","7007" → OK, later CONNECT OK
+//	AT+QIOPEN="UDP","116.226.39.202","7007" → OK, CONNECT OK
+//	AT+QIOPEN="TCP","116.226.39.202","7007" → OK, later CONNECT, and data mode from the next byte on
 func (m *Modem) open(ctx context.Context, t target) error {
 	if err := m.naming(t.isName); err != nil {
 		if errors.Is(err, errNeedsDeact) {
@@ -120,11 +130,15 @@ func (m *Modem) open(ctx context.Context, t target) error {
 		}
 		return err
 	}
-	line := fmt.Sprintf(`AT+QIOPEN="TCP",%s,%s`, quote(t.host), quote(t.port))
+	line := fmt.Sprintf(`AT+QIOPEN=%s,%s,%s`, quote(strings.ToUpper(t.network)), quote(t.host), quote(t.port))
+	if m.cfg.Mode == Transparent {
+		m.d.RawAfter(online)
+		defer m.d.RawAfter("")
+	}
 	var result string // some firmware gives it before or instead of the OK
 	accept := func(line string) at.Verdict {
 		switch line {
-		case "CONNECT OK", "CONNECT FAIL", "ALREADY CONNECT":
+		case "CONNECT OK", "CONNECT FAIL", "ALREADY CONNECT", online:
 			result = line
 			return at.Done
 		case "CLOSED": // of the connection before
@@ -147,6 +161,9 @@ func (m *Modem) open(ctx context.Context, t target) error {
 	}
 	switch result {
 	case "CONNECT OK":
+		return nil
+	case online:
+		m.owner.data = dataMode{on: true, wrote: time.Now()}
 		return nil
 	case "ALREADY CONNECT":
 		return m.alreadyConnected(r.Final == "OK")
@@ -215,6 +232,9 @@ func (m *Modem) openRefused() error {
 
 // openFailed cleans up after CONNECT FAIL, or after no result in time (G3.5, G3.6).
 func (m *Modem) openFailed(ctx context.Context, t target, result string) error {
+	if result == "" && m.cfg.Mode == Transparent {
+		m.owner.data = dataMode{on: true} // it may have connected this moment: the next command must not reach the peer
+	}
 	state, err := m.status()
 	if err != nil {
 		return err
@@ -268,7 +288,7 @@ func (m *Modem) dropContext() { m.owner.contextUp, m.owner.deactFirst = false, t
 // connected makes the Conn of a connection that stands.
 func (m *Modem) connected(t target) *Conn {
 	local, _ := netip.ParseAddr(m.owner.address)
-	c := newConn(m, t, &net.TCPAddr{IP: local.AsSlice()})
+	c := newConn(m, t, local)
 	m.owner.sock = newSocket(c, m.cfg, time.Now())
 	m.count(func(s *Stats) { s.Dials++ })
 	m.owner.memory.noteSuccess()

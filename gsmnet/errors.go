@@ -18,7 +18,7 @@ const (
 	CausePIN             // the SIM wants a PIN or PUK that must not or can't be given
 	CauseSearching       // no network found yet
 	CauseDenied          // the network refuses the SIM
-	CauseRoaming         // only a foreign network was found, and roaming is off
+	CauseRoaming         // only a foreign network was found, and Config.HomeOnly is set
 	CauseAttach          // registered, but no GPRS
 	CauseAPN             // the network refuses the context: APN, user or password
 	CauseContext         // the context was lost

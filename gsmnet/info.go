@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet/at"
 )
@@ -17,7 +18,9 @@ type Info struct {
 	Operator     string
 	SignalDBm    *int
 	Registration string // "home", "roaming", "searching", "denied", "not registered"
+	LAC, Cell    string // location area and cell, four hexadecimal digits each
 	IP           netip.Addr
+	Time         time.Time // the network's, UTC; zero if it has told none
 }
 
 // Info asks the module, beside the running traffic. What it doesn't answer stays unknown; the error is not nil only if the module
@@ -55,9 +58,39 @@ func (m *Modem) Info(ctx context.Context) (Info, error) {
 		if m.owner.contextUp {
 			i.IP, _ = netip.ParseAddr(m.owner.address)
 		}
-		return nil, nil
+		if err := m.cell(&i); err != nil {
+			return nil, err
+		}
+		c, err := m.networkTime()
+		i.Time = c.Time
+		return nil, err
 	})
 	return i, err
+}
+
+// cell asks for the place, which +CREG tells only while it is set to; it would report each change of cell too. On the wire:
+//
+//	AT+CREG=2, AT+CREG? → +CREG: 2,1,"2842","0461", OK; AT+CREG=1
+func (m *Modem) cell(i *Info) error {
+	if err := m.set("AT+CREG=2"); err != nil {
+		if isRefusal(err) {
+			return nil
+		}
+		return err
+	}
+	r, err := m.do(at.Command{Line: "AT+CREG?", Accept: registrationReply("+CREG:"), Timeout: m.cfg.CommandTimeout})
+	if err == nil && len(r.Lines) > 0 {
+		if f, ok := fields(r.Lines[len(r.Lines)-1], "+CREG:"); ok && len(f) >= 4 {
+			i.LAC, i.Cell = strings.Trim(f[2], `"`), strings.Trim(f[3], `"`)
+		}
+	}
+	if err == nil || isRefusal(err) {
+		err = m.set("AT+CREG=1")
+	}
+	if isRefusal(err) {
+		return nil
+	}
+	return err
 }
 
 // takeIdentity: Quectel_Ltd, Quectel_M95, Revision: M95FAR02A08.

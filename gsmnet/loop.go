@@ -80,7 +80,7 @@ func (m *Modem) tidy() bool {
 func (m *Modem) idle(t *time.Timer) bool {
 	wait := time.Hour
 	if s := m.owner.sock; s != nil {
-		wait = max(0, time.Until(s.nextDue()))
+		wait = max(0, time.Until(m.nextDue(s)))
 	}
 	t.Reset(wait)
 	select {
@@ -153,8 +153,9 @@ func (m *Modem) lost(err error) {
 }
 
 // do runs one command on the owner. It sees to what every command may end in: a timeout is followed by a resynchronisation, a
-// dead port ends the Modem. The error is the command's own.
+// dead port ends the Modem. In data mode it leaves that first. The error is the command's own.
 func (m *Modem) do(c at.Command) (at.Reply, error) {
+	m.leaveData()
 	if m.d.Dirty() {
 		if err := m.resync(); err != nil {
 			return at.Reply{}, err
@@ -163,6 +164,7 @@ func (m *Modem) do(c at.Command) (at.Reply, error) {
 	r, err := m.d.Do(c)
 	m.after(err)
 	m.checkEcho()
+	m.owner.data.asked = time.Now()
 	return r, err
 }
 

@@ -54,6 +54,8 @@ type owner struct {
 	fatal      error // the port is gone
 	memory     memory
 	restartFor string // why the module should be restarted; "": it should not
+	data       dataMode
+	clock      networkClock
 	refused    string // the setting that was refused last, and made us drop the context
 }
 
@@ -116,8 +118,15 @@ func (m *Modem) Up(ctx context.Context) error {
 	return err
 }
 
-// DialContext opens the connection, after Up if that is needed. network is "tcp" or "tcp4"; address is host:port with an IPv4
-// address or a name, which the module resolves. The net.Conn is a *Conn. Only one can be open: ErrBusy is the error for a second.
+// Down drops the context, for a pause of an hour or more (G7.2). ErrBusy is the error while a connection is open; the next Up or
+// DialContext brings the context up again.
+func (m *Modem) Down(ctx context.Context) error {
+	_, err := m.ask(ctx, m.ops, func(ctx context.Context) (any, error) { return nil, m.down(ctx) })
+	return err
+}
+
+// DialContext opens the connection, after Up if that is needed. network is "tcp", "tcp4", "udp" or "udp4"; address is host:port
+// with an IPv4 address or a name, which the module resolves. The net.Conn is a *Conn. Only one can be open: ErrBusy is the error for a second.
 func (m *Modem) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	t, err := parseTarget(network, address)
 	if err != nil {

@@ -20,32 +20,45 @@ func fast() gsmsim.Config {
 		Radio:   gsmsim.Radio{Up: 20_000_000, Down: 20_000_000, RTT: ms},
 		Network: gsmsim.Network{Register: ms, Attach: ms},
 		Timing: gsmsim.Timing{Boot: ms, Answer: 50 * time.Microsecond, Activate: ms, Deactivate: ms, Settle: ms,
-			Close: ms, LogOff: ms},
+			Close: ms, LogOff: ms, EscapeGuard: ms},
 	}
 }
 
 func TestConnPassesNettest(t *testing.T) {
-	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		cfg := fast()
-		f := newFar()
-		cfg.Dial = f.dial
-		module := gsmsim.New(cfg)
-		m, err := gsmnet.Open(module.Wire(), gsmnet.Config{APN: "internet.example"})
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		c1, err = m.DialContext(context.Background(), "tcp", "192.0.2.1:1883")
-		if err != nil {
-			m.Close()
-			module.Close()
-			return nil, nil, nil, err
-		}
-		c2 = <-f.conns
-		return c1, c2, func() {
-			c2.Close()
-			c1.Close()
-			m.Close()
-			module.Close()
-		}, nil
-	})
+	for name, cfg := range map[string]gsmnet.Config{
+		"buffered":    {},
+		"pushed":      {Receive: gsmnet.Pushed},
+		"transparent": {Mode: gsmnet.Transparent, EscapeGuard: 4 * time.Millisecond, DataWait: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait most of the time
+			cfg.APN, cfg.Baud = "internet.example", fast().Baud
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) { return connected(cfg) })
+		})
+	}
+}
+
+// connected makes a connection through a module of its own.
+func connected(driver gsmnet.Config) (c1, c2 net.Conn, stop func(), err error) {
+	cfg := fast()
+	f := newFar()
+	cfg.Dial = f.dial
+	module := gsmsim.New(cfg)
+	m, err := gsmnet.Open(module.Wire(), driver)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c1, err = m.DialContext(context.Background(), "tcp", "192.0.2.1:1883")
+	if err != nil {
+		m.Close()
+		module.Close()
+		return nil, nil, nil, err
+	}
+	c2 = <-f.conns
+	return c1, c2, func() {
+		c2.Close()
+		c1.Close()
+		m.Close()
+		module.Close()
+	}, nil
 }

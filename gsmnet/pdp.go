@@ -175,9 +175,14 @@ type setting struct {
 	name, value string
 }
 
-// prepare makes what has to be set before the context, once for each context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2):
+// prepare makes what has to be set before the context, once for each context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2, G5.5):
 //
 //	AT+QIFGCNT=0, AT+QICSGP=1,"CMNET", AT+QIMODE=0, AT+QIMUX=0, AT+QINDI=1 → OK
+//
+// With pushed receive (G2.9 to G2.11, G5.1) instead of the last, with transparent mode (G2.12, G2.13) instead of QIMODE=0:
+//
+//	AT+QINDI=0, AT+QIHEAD=1, AT+QISHOWRA=1, AT+QISHOWPT=1 → OK
+//	AT+QIMODE=1, AT+QINDI=0, AT+QITCFG=3,2,512,1 → OK
 func (m *Modem) prepare() error {
 	if m.owner.prepared {
 		return nil
@@ -190,9 +195,24 @@ func (m *Modem) prepare() error {
 		}
 		list = append(list, setting{"QICSGP", v})
 	}
-	list = append(list, setting{"QIMODE", "0"}, setting{"QIMUX", "0"}, setting{"QINDI", "1"})
+	mode, form := "0", "1"
+	if m.cfg.Mode == Transparent {
+		mode = "1"
+	}
+	if m.cfg.Mode == Transparent || m.cfg.Receive == Pushed {
+		form = "0"
+	}
+	list = append(list, setting{"QIMODE", mode}, setting{"QIMUX", "0"}, setting{"QINDI", form})
+	if m.cfg.Mode == Command && m.cfg.Receive == Pushed {
+		list = append(list, setting{"QIHEAD", "1"}, setting{"QISHOWRA", "1"}, setting{"QISHOWPT", "1"})
+	}
 	for _, s := range list {
 		if err := m.setOrCheck(s); err != nil {
+			return err
+		}
+	}
+	if m.cfg.Mode == Transparent {
+		if err := m.configureData(); err != nil {
 			return err
 		}
 	}
@@ -241,6 +261,24 @@ func (m *Modem) deactivate(ctx context.Context) error {
 	if err := m.pause(afterDeact, ctx.Done()); err != nil {
 		return m.as(CauseContext, op, err)
 	}
+	return nil
+}
+
+// down drops a context that is not needed (G7.2).
+func (m *Modem) down(ctx context.Context) error {
+	if s := m.owner.sock; s != nil {
+		if !s.conn.isClosed() && !s.remoteClosed {
+			return &Error{CauseUsage, "drop the context", ErrBusy}
+		}
+		m.closeSocket()
+	}
+	if !m.owner.contextUp {
+		return nil
+	}
+	if err := m.deactivate(ctx); err != nil {
+		return err
+	}
+	m.setState(StepContext, "the context was dropped on demand", nil)
 	return nil
 }
 

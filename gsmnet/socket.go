@@ -32,6 +32,9 @@ type socket struct {
 	lies         int
 	lingerUntil  time.Time // when to give up sending after Close; zero: not closed
 	turn         job       // what was done last
+
+	block   []byte    // a pushed block, until what follows it shows that it is whole
+	blockAt time.Time // when it came
 }
 
 func newSocket(c *Conn, cfg Config, now time.Time) *socket {
@@ -61,6 +64,13 @@ func (m *Modem) work(s *socket) bool {
 		m.breakSocket(CauseLink, errStalled)
 		return true
 	}
+	if m.cfg.Mode == Transparent {
+		return m.workData(s, now)
+	}
+	if s.block != nil && !now.Before(s.blockAt.Add(wholeAfter)) {
+		m.acceptBlock(s)
+		return true
+	}
 	for i := range jobs {
 		j := (s.turn + 1 + i) % jobs
 		if !m.ready(s, j, now) {
@@ -86,7 +96,7 @@ var errStalled = errors.New("the peer has acknowledged nothing for too long (G4.
 func (m *Modem) ready(s *socket, j job, now time.Time) bool {
 	switch j {
 	case jobRead:
-		return (s.readDue || !now.Before(s.readAt)) && s.conn.readRoom() > 0
+		return (s.readDue || !now.Before(s.readAt)) && (s.conn.readRoom() > 0 || m.cfg.Receive == Pushed)
 	case jobSend:
 		return !s.remoteClosed && s.sendable(now) > 0
 	default:
@@ -99,6 +109,9 @@ func (s *socket) sendable(now time.Time) int {
 	n, oldest := s.conn.pending()
 	if n == 0 || now.Before(s.holdUntil) {
 		return 0
+	}
+	if s.conn.datagrams() {
+		return n
 	}
 	n = min(n, maxSend)
 	if s.win.room() < s.least(n) {
@@ -123,6 +136,9 @@ func (s *socket) want() int {
 // nextDue is when there may be something to do without anything happening before.
 func (s *socket) nextDue() time.Time {
 	due := s.readAt
+	if s.block != nil {
+		return s.blockAt.Add(wholeAfter)
+	}
 	if s.conn.readRoom() == 0 {
 		due = time.Now().Add(s.safety)
 	}
@@ -180,7 +196,7 @@ func (m *Modem) closeSocket() {
 		if m.work(s) {
 			continue
 		}
-		wait := max(0, time.Until(s.nextDue()))
+		wait := max(0, time.Until(m.nextDue(s)))
 		if !m.d.Pause(wait, m.wake) {
 			m.lost(m.d.Err())
 			return
@@ -191,6 +207,7 @@ func (m *Modem) closeSocket() {
 // dropSocket closes the module's socket (G7.1) and forgets the connection.
 func (m *Modem) dropSocket(s *socket) {
 	m.owner.sock = nil
+	m.owner.data.away = false
 	if !s.remoteClosed { // a socket that the peer has closed is closed: IP CLOSE
 		m.qiclose()
 	}
@@ -211,6 +228,7 @@ func (m *Modem) breakSocket(c Cause, why error) {
 		return
 	}
 	m.owner.sock = nil
+	m.owner.data.away = false
 	m.owner.leftOpen = c == CauseLink || c == CauseProtocol
 	err := &Error{c, "keep the connection", why}
 	s.conn.end(err, err)

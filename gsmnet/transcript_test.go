@@ -206,7 +206,10 @@ type script struct {
 //	up [fails CAUSE]                 dial HOST:PORT [fails CAUSE]     write "text"
 //	read "text"                      eof          lost CAUSE          acked N
 //	close                            command AT+CSQ "line" …          state STEP
-//	sleep 5s
+//	sleep 5s                         dial udp HOST:PORT               time 2026-05-04T03:02:01Z
+//	down                             waits (WaitAcked fails)
+//
+// and once, ahead of everything: config pushed, transparent, trusting, free, server=HOST:PORT.
 func (s *script) act(t *testing.T, line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	arg, cause, fails := strings.Cut(rest, " fails ")
@@ -228,7 +231,11 @@ func (s *script) act(t *testing.T, line string) error {
 	case "up":
 		return outcome(s.m.Up(t.Context()))
 	case "dial":
-		c, err := s.m.DialContext(t.Context(), "tcp", arg)
+		network := "tcp"
+		if address, ok := strings.CutPrefix(arg, "udp "); ok {
+			network, arg = "udp", address
+		}
+		c, err := s.m.DialContext(t.Context(), network, arg)
 		if err == nil {
 			s.c = c.(*gsmnet.Conn)
 		}
@@ -252,6 +259,21 @@ func (s *script) act(t *testing.T, line string) error {
 		return err
 	case "close":
 		return s.c.Close()
+	case "down":
+		return s.m.Down(t.Context())
+	case "time":
+		c, err := s.m.Time(t.Context())
+		if got := c.Time.Format(time.RFC3339); err == nil && got != rest {
+			err = fmt.Errorf("time %s, want %s", got, rest)
+		}
+		return err
+	case "waits":
+		if err := s.c.WaitAcked(t.Context(), 1); err == nil {
+			return errors.New("an acknowledgement where there can be none")
+		}
+		return nil
+	case "config":
+		return nil // see transcriptConfig
 	case "command":
 		command, want, _ := strings.Cut(rest, " ")
 		lines, err := s.m.Command(t.Context(), command)
@@ -322,15 +344,45 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
+// transcriptConfig is what the program has set, for the dialogues that need something of it.
+func transcriptConfig(t *testing.T, list []entry) gsmnet.Config {
+	cfg := gsmnet.Config{APN: "CMNET", PIN: "1234", Baud: 115200}
+	for _, e := range list {
+		rest, ok := strings.CutPrefix(e.text, "config ")
+		if e.kind != "!" || !ok {
+			continue
+		}
+		for _, word := range strings.Fields(rest) {
+			switch key, value, _ := strings.Cut(word, "="); key {
+			case "pushed":
+				cfg.Receive = gsmnet.Pushed
+			case "transparent":
+				cfg.Mode = gsmnet.Transparent
+			case "trusting":
+				cfg.TrustClosed = true
+			case "free":
+				cfg.FreeSend = true
+			case "server":
+				cfg.TimeServer = value
+			default:
+				t.Fatalf("%s: unknown setting %q", e.line, word)
+			}
+		}
+	}
+	return cfg
+}
+
 func play(t *testing.T, list []entry, cut func(int) int) {
 	p := newPlayer(list, cut)
 	var trace bytes.Buffer
 	var mu sync.Mutex
-	m, err := gsmnet.Open(p, gsmnet.Config{APN: "CMNET", PIN: "1234", Baud: 115200, Trace: func(out bool, b []byte) {
+	cfg := transcriptConfig(t, list)
+	cfg.Trace = func(out bool, b []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Fprintf(&trace, "%v %q\n", out, b)
-	}})
+	}
+	m, err := gsmnet.Open(p, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

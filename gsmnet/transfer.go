@@ -1,6 +1,7 @@
 package gsmnet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,21 +14,30 @@ import (
 // retrySend is how long a module that refused a send is left alone.
 const retrySend = time.Second
 
-// send hands the module what waits, up to 1460 bytes. On the wire (G4.3, G4.4):
+// send hands the module what waits, up to 1460 bytes. On the wire (G4.3, G4.4), and with Config.FreeSend (G4.1):
 //
 //	AT+QISEND=36 → "> ", 36 bytes → SEND OK
+//	AT+QISEND → "> ", 36 bytes, Ctrl-Z → SEND OK
 func (m *Modem) send(s *socket) {
 	n := s.sendable(time.Now())
-	p := s.conn.peek(n)
-	_, err := m.do(at.Command{
-		Line: fmt.Sprintf("AT+QISEND=%d", n), Accept: sendReply, Payload: p, MayEcho: m.owner.mayEcho,
+	c := at.Command{
+		Line: fmt.Sprintf("AT+QISEND=%d", n), Accept: sendReply, Payload: s.conn.peek(n), MayEcho: m.owner.mayEcho,
 		Prompt: m.cfg.PromptTimeout, Timeout: m.cfg.SendTimeout,
-	})
+	}
+	const edit = "\b\x1a\x1b" // delete, send, abandon (G4.2)
+	if m.cfg.FreeSend && !bytes.ContainsAny(c.Payload, edit) {
+		c.Line, c.Payload, c.FreeForm = "AT+QISEND", append(c.Payload, 0x1A), true
+	}
+	_, err := m.do(c)
 	var refused *at.Error
 	switch {
 	case m.owner.sock != s: // something has ended the connection meanwhile
 	case err == nil:
 		m.taken(s, n)
+	case s.conn.datagrams() && (isRefusal(err) || errors.Is(err, at.ErrTimeout)):
+		s.conn.sent(n) // a datagram may get lost, and the counts of G4.5 don't tell (G4.6)
+		m.count(func(st *Stats) { st.SendFails++ })
+		m.diagnose(s)
 	case errors.As(err, &refused) && refused.Result == "SEND FAIL":
 		m.settle(s, n)
 	case errors.As(err, &refused):
@@ -52,7 +62,9 @@ func sendReply(line string) at.Verdict {
 func (m *Modem) taken(s *socket, n int) {
 	s.fails = 0
 	s.conn.sent(n)
-	s.win.onSent(n, s.want(), time.Now())
+	if !s.conn.datagrams() {
+		s.win.onSent(n, s.want(), time.Now())
+	}
 	m.count(func(st *Stats) { st.Sends++; st.PayloadOut += uint64(n) })
 }
 
@@ -147,6 +159,10 @@ func (m *Modem) nonsense(s *socket) {
 //
 //	AT+QIRD=0,1,0,1024 → +QIRD: 116.228.146.250:7070,TCP,36, 36 bytes, OK; OK alone when there is nothing
 func (m *Modem) read(s *socket) {
+	if m.cfg.Receive == Pushed {
+		m.readPushed(s)
+		return
+	}
 	idle := !s.readDue
 	most := min(maxRead, s.conn.readRoom())
 	s.readDue = false // an announcement that comes from now on counts again

@@ -12,6 +12,13 @@ import (
 // asked or sent is done by the loop.
 func (m *Modem) onURC(t at.Token) {
 	s := m.owner.sock
+	if t.Kind == at.Raw {
+		m.rawIn(t.Data)
+		return
+	}
+	if s != nil && m.pushedURC(s, t) {
+		return
+	}
 	switch t.Kind {
 	case at.Data, at.Damage:
 		// Counted data that no AT+QIRD has asked for: an answer was lost or taken for another one's, and with it data.
@@ -40,8 +47,10 @@ func (m *Modem) onURC(t at.Token) {
 		m.contextLost()
 	case strings.HasPrefix(line, "+CREG:"): // G2.3
 		if stat, ok := registrationURC(line, "+CREG:"); ok {
-			m.owner.stat = stat
+			m.registrationChanged(stat)
 		}
+	case strings.HasPrefix(line, "+QNITZ:"):
+		m.owner.clock.note(line, time.Now())
 	case line == "+CPIN: NOT READY", line == "+CPIN: NOT INSERTED":
 		m.owner.contextUp = false
 		m.breakSocket(CauseSIM, errors.New("the SIM was removed"))
@@ -56,6 +65,7 @@ func (m *Modem) rebooted(why error) {
 	wasUp := o.synced
 	o.synced, o.configured, o.prepared, o.contextUp, o.deactFirst = false, false, false, false, false
 	o.names, o.mayEcho, o.regApp = -1, true, time.Time{}
+	o.data = dataMode{}
 	m.count(func(s *Stats) { s.Restarts++ })
 	m.breakSocket(CausePower, why)
 	if wasUp {
@@ -69,4 +79,24 @@ func (m *Modem) contextLost() {
 	why := errors.New("the network dropped the GPRS context")
 	m.breakSocket(CauseContext, why)
 	m.setState(StepContext, why.Error(), &Error{CauseContext, "watch the context", why})
+}
+
+// registrationChanged shows that the network has gone or is back while a context stands. That alone ends neither the context nor a
+// connection: TCP bridges the gap, or the counts of acknowledged bytes show that it didn't (G4.9).
+func (m *Modem) registrationChanged(stat int) {
+	m.owner.stat = stat
+	if !m.owner.contextUp {
+		return // the bring-up is at it
+	}
+	registered := stat == 1 || stat == 5 // G2.3
+	switch step := m.State().Step; {
+	case !registered && step == StepReady:
+		detail := "no network; the context is kept"
+		if m.owner.sock != nil {
+			detail = "no network; the connection is kept"
+		}
+		m.setState(StepRegistration, detail, nil)
+	case registered && step == StepRegistration:
+		m.setState(StepReady, "address "+m.owner.address, nil)
+	}
 }

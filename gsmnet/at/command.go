@@ -31,6 +31,8 @@ type Command struct {
 
 	// Payload is written as soon as the module shows its prompt, all of it, whatever else happens (G4.1, G4.3).
 	Payload []byte
+	// FreeForm says that the payload ends with its own Ctrl-Z and not by count (G4.1).
+	FreeForm bool
 	// Prompt is how long to wait for the prompt; 0: Timeout.
 	Prompt time.Duration
 	// MayEcho says that the module may send the payload back before the reply (QISDE).

@@ -58,7 +58,8 @@ type Dialogue struct {
 	dirty    bool   // an answer may still be on its way
 	late     string // the command whose answer may still come: no probe asks the same
 	failed   error
-	promised int // bytes that the module may still wait for
+	promised int  // bytes that the module may still wait for
+	freeForm bool // and they end with Ctrl-Z, not by count
 	echoed   bool
 	stats    Stats
 }

@@ -27,7 +27,7 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 	d.pending = c
 	defer func() { d.pending = nil }()
 	if c.Payload != nil {
-		d.promised = len(c.Payload)
+		d.promised, d.freeForm = len(c.Payload), c.FreeForm
 	}
 	if err := d.put([]byte(c.Line + "\r")); err != nil {
 		return Reply{}, err

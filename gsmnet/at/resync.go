@@ -30,8 +30,12 @@ const afterError = time.Second
 func (d *Dialogue) Resync() (polluted bool, err error) {
 	d.stats.Resyncs++
 	d.scanMu.Lock()
+	midway := d.scan.Midway()
 	d.scan.Reset()
 	d.scanMu.Unlock()
+	if midway { // pushed data (G5.3) that didn't come to its end: it is lost, and whoever counts on it has to know
+		d.Handle(Token{Kind: Damage})
+	}
 	for i, p := range probes {
 		if p.line == d.late {
 			continue
@@ -108,8 +112,15 @@ func (d *Dialogue) fill() error {
 		n = MaxPayload
 	}
 	d.promised = 0
-	return d.put(bytes.Repeat([]byte{'\r'}, n))
+	filler := bytes.Repeat([]byte{'\r'}, n)
+	if d.freeForm { // ended by no count (G4.1): ESC abandons it (G4.2)
+		filler = []byte{escape}
+	}
+	return d.put(filler)
 }
+
+// escape abandons AT+QISEND without a length (G4.2).
+const escape = 0x1B
 
 // MaxPayload is the most that one AT+QISEND takes (G4.1).
 const MaxPayload = 1460

@@ -22,7 +22,8 @@ const (
 	Prompt
 	// Data is a block of bytes whose number a header announced: +QIRD (G5.4) or IPD<len>: (G5.2).
 	Data
-	// Damage means that counted bytes did not end where their frame says: some were lost or doubled on the wire.
+	// Damage means that counted bytes did not end where their frame says: some were lost or doubled on the wire. Pushed bytes
+	// have no frame: theirs comes behind the Data, when what follows it can't follow.
 	Damage
 	// Raw is a piece of the byte stream in data mode (G8.1).
 	Raw
@@ -44,6 +45,7 @@ const (
 	wantCR    // the counted bytes of +QIRD are followed by CR LF
 	wantRawLF // the line that starts data mode has ended with CR, its LF comes next
 	inRaw
+	behindPushed // counted bytes without a frame have just ended
 )
 
 // Scanner turns bytes into tokens. The zero value is ready; it keeps at most MaxLine and MaxCount bytes.
@@ -73,6 +75,9 @@ func (s *Scanner) ExpectEcho(p []byte) { s.echo, s.matched = p, 0 }
 
 // RawAfter makes the scanner hand on everything behind the given line as Raw: the module enters data mode with it (G8.1).
 func (s *Scanner) RawAfter(line string) { s.rawOn = line }
+
+// Midway reports whether a block of counted bytes has begun and not ended.
+func (s *Scanner) Midway() bool { return s.state == wantLF || s.state == inData || s.state == wantCR }
 
 // SetRaw enters or leaves data mode at once.
 func (s *Scanner) SetRaw(on bool) {
@@ -147,6 +152,12 @@ func (s *Scanner) step(b byte, emit func(Token)) {
 		}
 		emit(Token{Kind: Data, Text: s.header, Data: s.data})
 		s.data = nil
+	case behindPushed:
+		s.state = inLine
+		if !followsPushed(b) {
+			s.damage(emit)
+		}
+		s.inLine(b, emit)
 	case wantRawLF:
 		s.state = inRaw
 		if b != '\n' {
@@ -242,11 +253,14 @@ func (s *Scanner) count(p []byte, emit func(Token)) []byte {
 		s.state = wantCR
 		return p[n:]
 	}
-	s.state = inLine
+	s.state = behindPushed // nothing closes a pushed block, but what may stand behind it is known
 	emit(Token{Kind: Data, Text: s.header, Data: s.data})
 	s.data = nil
 	return p[n:]
 }
+
+// followsPushed says what may follow pushed data: a line with a CR before it, or the next block's header (G5.2) without one.
+func followsPushed(b byte) bool { return b == '\r' || b == 'R' || b == 'I' }
 
 func (s *Scanner) damage(emit func(Token)) {
 	s.state, s.data = inLine, nil

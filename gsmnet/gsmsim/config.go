@@ -114,17 +114,18 @@ type Radio struct {
 
 // Timing is how long the module takes.
 type Timing struct {
-	Boot       time.Duration `json:"boot"`         // from power to the first answer; 0: 2.5 s
-	Answer     time.Duration `json:"answer"`       // an ordinary command; 0: 10 ms
-	Prompt     time.Duration `json:"prompt"`       // from AT+QISEND to the prompt; 0: as Answer
-	Activate   time.Duration `json:"activate"`     // AT+QIACT; 0: 2 s
-	Deactivate time.Duration `json:"deactivate"`   // AT+QIDEACT; 0: 2 s
-	Settle     time.Duration `json:"settle"`       // from QIREGAPP's OK to the state IP START; 0: 100 ms
-	Close      time.Duration `json:"close"`        // AT+QICLOSE; 0: 300 ms
-	Connect    time.Duration `json:"connect"`      // a connection that gets no answer fails after it; 0: 75 s
-	LogOff     time.Duration `json:"log_off"`      // from power key or QPOWD to off; 0: 4 s
-	GiveUp     time.Duration `json:"give_up"`      // the module's TCP without any answer; 0: 5 min
-	PeerGiveUp time.Duration `json:"peer_give_up"` // the server's TCP without any answer; 0: 15 min
+	Boot        time.Duration `json:"boot"`         // from power to the first answer; 0: 2.5 s
+	Answer      time.Duration `json:"answer"`       // an ordinary command; 0: 10 ms
+	Prompt      time.Duration `json:"prompt"`       // from AT+QISEND to the prompt; 0: as Answer
+	Activate    time.Duration `json:"activate"`     // AT+QIACT; 0: 2 s
+	Deactivate  time.Duration `json:"deactivate"`   // AT+QIDEACT; 0: 2 s
+	Settle      time.Duration `json:"settle"`       // from QIREGAPP's OK to the state IP START; 0: 100 ms
+	Close       time.Duration `json:"close"`        // AT+QICLOSE; 0: 300 ms
+	Connect     time.Duration `json:"connect"`      // a connection that gets no answer fails after it; 0: 75 s
+	EscapeGuard time.Duration `json:"escape_guard"` // the silence before and after "+++"; 0: 1 s
+	LogOff      time.Duration `json:"log_off"`      // from power key or QPOWD to off; 0: 4 s
+	GiveUp      time.Duration `json:"give_up"`      // the module's TCP without any answer; 0: 5 min
+	PeerGiveUp  time.Duration `json:"peer_give_up"` // the server's TCP without any answer; 0: 15 min
 }
 
 func (c Config) withDefaults() Config {
@@ -158,6 +159,7 @@ func (c Config) withDefaults() Config {
 	set(&t.Settle, 100*time.Millisecond)
 	set(&t.Close, 300*time.Millisecond)
 	set(&t.Connect, 75*time.Second)
+	set(&t.EscapeGuard, time.Second)
 	set(&t.LogOff, 4*time.Second)
 	set(&t.GiveUp, 5*time.Minute)
 	set(&t.PeerGiveUp, 15*time.Minute)

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// escapeGuard is the silence that has to come before and after "+++".
-const escapeGuard = time.Second
-
 // transparentConfig is AT+QITCFG.
 type transparentConfig struct {
 	retry, wait, size, flag int
@@ -76,7 +73,7 @@ func (u *uart) leaveData() {
 // wrote together.
 func (u *uart) dataInput(b []byte) int {
 	d := &u.data
-	quiet := u.m.now.Sub(d.last) >= escapeGuard
+	quiet := u.m.now.Sub(d.last) >= u.m.cfg.Timing.EscapeGuard
 	d.last = u.m.now
 	d.guard.stop()
 	if u.m.stack.config.flag == 1 && u.escaping(b, quiet) {
@@ -96,7 +93,7 @@ func (u *uart) escaping(b []byte, quiet bool) bool {
 		return false
 	}
 	d.plus += len(b)
-	d.guard = u.m.after(escapeGuard, func() {
+	d.guard = u.m.after(u.m.cfg.Timing.EscapeGuard, func() {
 		if d.plus == 3 {
 			d.plus = 0
 			u.sendRest()

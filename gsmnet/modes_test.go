@@ -1,0 +1,347 @@
+package gsmnet_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+)
+
+// deceptive is payload that spells what the module says on its own, and what it must not take for its own.
+const deceptive = "\r\nOK\r\n\r\nCLOSED\r\n\r\n+PDP DEACT\r\n\r\nRDY\r\n> \r\nERROR\r\nSEND OK\r\nIPD5TCP:+++\x1a\x1b\b\r\nNO CARRIER\r\nCONNECT\r\n"
+
+// TestG8_3_DeceptivePayload (FL7, G2.9 to G2.13, G4.2, G5.2): in every mode and form whatever the peer says is data.
+func TestG8_3_FL7_DeceptivePayload(t *testing.T) {
+	for name, cfg := range map[string]gsmnet.Config{
+		"buffered":    {},
+		"pushed":      {Receive: gsmnet.Pushed},
+		"transparent": {Mode: gsmnet.Transparent},
+		"free send":   {FreeSend: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, gsmsim.Config{}, cfg)
+				c, f := r.dialed(t)
+				for _, text := range []string{deceptive, "\r\nCLOSED\r\n", "+++", "\r\n+PDP DEACT\r\n", "+", "++", "\r\nCLO", "\r\n"} {
+					time.Sleep(3 * time.Second) // silence on both sides, as the escape has it
+					echo(t, c, f, text)
+				}
+				if err := c.WaitAcked(t.Context(), c.Written()); err != nil {
+					t.Error(err)
+				}
+				if got := c.Acked(); got != c.Written() {
+					t.Errorf("acked %d, want %d", got, c.Written())
+				}
+				if s := r.Stats(); s.Nonsense > 0 || s.Damaged > 0 {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// echo sends text to the server and has it sent back.
+func echo(t *testing.T, c, f net.Conn, text string) {
+	t.Helper()
+	if _, err := c.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, len(text))
+	for range 2 {
+		if _, err := io.ReadFull(f, b); err != nil || string(b) != text {
+			t.Fatalf("got %q, %v, want %q", b, err, text)
+		}
+		f.Write(b)
+		f, c = c, f
+		if f, ok := f.(*gsmnet.Conn); ok {
+			f.SetReadDeadline(time.Now().Add(time.Minute))
+			if n, err := io.ReadFull(f, b); err != nil || string(b) != text {
+				t.Fatalf("%q: got %q, %v", text, b[:n], err)
+			}
+			return
+		}
+	}
+}
+
+// TestG8_4_RealEnd: the same texts end the connection when the module says them, G8.5 without a question.
+func TestG8_4_RealEnd(t *testing.T) {
+	for name, trust := range map[string]bool{"asked": false, "trusted (G8.5)": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, gsmsim.Config{}, gsmnet.Config{Mode: gsmnet.Transparent, TrustClosed: trust})
+				c, f := r.dialed(t)
+				echo(t, c, f, "hello")
+				f.Write([]byte("farewell"))
+				f.Close()
+				begun := time.Now()
+				got, err := io.ReadAll(c)
+				if string(got) != "farewell" || err != nil {
+					t.Errorf("got %q, %v, want all and the end", got, err)
+				}
+				if took := time.Since(begun); trust != (took < 2*time.Second) {
+					t.Errorf("it took %v", took)
+				}
+				// G8.4: the context is built anew.
+				before := r.Stats().Activations
+				c, f = r.dialed(t)
+				echo(t, c, f, "again")
+				if got := r.Stats().Activations - before; got != 1 {
+					t.Errorf("%d activations, want 1", got)
+				}
+
+				r.module.DropContext()
+				_, err = c.Read(make([]byte, 1))
+				if gsmnet.CauseOf(err) != gsmnet.CauseContext || errors.Is(err, io.EOF) {
+					t.Errorf("got %v, want cause context", err)
+				}
+				c, f = r.dialed(t)
+				echo(t, c, f, "once more")
+				r.module.Reboot()
+				if _, err = c.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+					t.Errorf("after a restart: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestG8_2_QuestionsInTransparentMode: acknowledged counts, commands beside the traffic and a clean close by leaving data mode; what
+// the peer sends meanwhile arrives.
+func TestG8_2_QuestionsInTransparentMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{}, gsmnet.Config{Mode: gsmnet.Transparent})
+		c, f := r.dialed(t)
+		want := randomBytes(4, 30_000)
+		go f.Write(want)
+		go func() {
+			for range 5 {
+				time.Sleep(2 * time.Second)
+				if lines, err := r.Command(t.Context(), "AT+CSQ"); err != nil || len(lines) != 1 {
+					t.Errorf("%q, %v", lines, err)
+				}
+			}
+		}()
+		up := make(chan []byte)
+		go func() {
+			b := make([]byte, len(want))
+			io.ReadFull(f, b)
+			up <- b
+		}()
+		begun := time.Now()
+		if _, err := c.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) || !bytes.Equal(<-up, want) {
+			t.Error("data differs")
+		}
+		if err := c.WaitAcked(t.Context(), c.Written()); err != nil {
+			t.Fatal(err)
+		}
+		rate := float64(len(want)) / time.Since(begun).Seconds()
+		t.Logf("%.0f B/s up, %d questions", rate, r.Stats().Polls)
+		if rate < 1000 {
+			t.Errorf("%.0f B/s up, want 1000", rate)
+		}
+		i, err := r.Info(t.Context())
+		if err != nil || i.IMEI == "" || i.Cell != "0461" || i.LAC != "2842" {
+			t.Errorf("%+v, %v", i, err)
+		}
+		echo(t, c, f, "still there")
+		c.Write([]byte("last words"))
+		c.Close()
+		if b, err := io.ReadAll(f); string(b) != "last words" || err != nil {
+			t.Errorf("the server got %q, %v", b, err)
+		}
+	})
+}
+
+// TestG5_3_PushedUnread: a peer that is not read can't be held back, and ends the connection instead of filling the memory.
+func TestG5_3_PushedUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{Radio: gsmsim.Radio{Down: 10_000}}, gsmnet.Config{Receive: gsmnet.Pushed})
+		c, f := r.dialed(t)
+		go f.Write(make([]byte, 2<<20))
+		time.Sleep(5 * time.Minute)
+		n, err := io.Copy(io.Discard, c)
+		if n > 1<<20 || n < 1<<19 || gsmnet.CauseOf(err) != gsmnet.CauseUsage {
+			t.Errorf("%d bytes, %v, want 1 MiB at most and cause usage", n, err)
+		}
+	})
+}
+
+// TestFL4_PushedByteLost: a pushed block that lost a byte is not delivered.
+func TestFL4_PushedByteLost(t *testing.T) {
+	for name, faults := range map[string]gsmsim.Faults{"lost": {LoseByte: 0.0004}, "doubled (FL5)": {DoubleByte: 0.0004}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, gsmsim.Config{Seed: 5}, gsmnet.Config{Receive: gsmnet.Pushed})
+				c, f := r.dialed(t)
+				r.module.SetFaults(faults)
+				want := bytes.Repeat([]byte("0123456789"), 20_000)
+				go f.Write(want)
+				got, err := io.ReadAll(c)
+				if err == nil || !bytes.HasPrefix(want, got) {
+					t.Errorf("%d bytes, a beginning of what was sent: %v; error %v", len(got), bytes.HasPrefix(want, got), err)
+				}
+				r.module.SetFaults(gsmsim.Faults{})
+			})
+		})
+	}
+}
+
+// TestG3_7_G4_6_UDP: each Write is a datagram, and acknowledgement means nothing.
+func TestG3_7_G4_6_UDP(t *testing.T) {
+	for name, cfg := range map[string]gsmnet.Config{"buffered": {}, "pushed": {Receive: gsmnet.Pushed}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := gsmsim.Config{Dial: func(_ context.Context, network, _ string) (net.Conn, error) {
+					if network != "udp" {
+						t.Errorf("dialled %s", network)
+					}
+					a, b := net.Pipe() // keeps the bounds of datagrams
+					go func() {
+						p := make([]byte, 2000)
+						for {
+							n, err := b.Read(p)
+							if err != nil {
+								return
+							}
+							b.Write([]byte(strings.ToUpper(string(p[:n]))))
+						}
+					}()
+					return a, nil
+				}}
+				r := newRig(t, sim, cfg)
+				c, err := r.DialContext(t.Context(), "udp", "192.0.2.1:123")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range []string{"one", "two", "a longer one"} {
+					if _, err := c.Write([]byte(s)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p := make([]byte, 5)
+				for _, want := range []string{"ONE", "TWO", "A LON"} {
+					if n, err := c.Read(p); string(p[:n]) != want || err != nil {
+						t.Errorf("got %q, %v, want %q", p[:n], err, want)
+					}
+				}
+				if _, err := c.Write(make([]byte, 1461)); err == nil {
+					t.Error("a datagram of 1461 bytes was taken")
+				}
+				if err := c.(*gsmnet.Conn).WaitAcked(t.Context(), 3); err == nil || c.(*gsmnet.Conn).Acked() != 0 {
+					t.Errorf("WaitAcked: %v, acked %d", err, c.(*gsmnet.Conn).Acked())
+				}
+				if _, ok := c.RemoteAddr().(*net.UDPAddr); !ok {
+					t.Errorf("remote address %T", c.RemoteAddr())
+				}
+				if got := r.Stats().Polls; got != 0 {
+					t.Errorf("%d questions for acknowledgement", got)
+				}
+			})
+		})
+	}
+}
+
+// timeServer is a dial to an SNTP server whose clock says base + what has passed.
+func timeServer(t *testing.T, change func([]byte)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		a, b := net.Pipe()
+		go func() {
+			for {
+				q := make([]byte, 48)
+				if _, err := io.ReadFull(b, q); err != nil {
+					return
+				}
+				p := make([]byte, 48)
+				p[0], p[1] = 0x24, 2
+				copy(p[24:32], q[40:])
+				now := time.Now()
+				binary.BigEndian.PutUint32(p[40:], uint32(now.Unix()+2208988800))
+				binary.BigEndian.PutUint32(p[44:], uint32(uint64(now.Nanosecond())<<32/1e9))
+				change(p)
+				b.Write(p)
+			}
+		}()
+		return a, nil
+	}
+}
+
+func TestTime(t *testing.T) {
+	fine := func([]byte) {}
+	for name, tc := range map[string]struct {
+		sim    gsmsim.Config
+		server string
+		change func([]byte)
+		source string // "": an error
+	}{
+		"the network's":            {gsmsim.Config{}, "", fine, "network"},
+		"bogus dates are refused":  {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "", fine, ""},
+		"a server's":               {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "time.example:123", fine, "sntp"},
+		"a server without time":    {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "time.example:123", func(p []byte) { p[0] |= 0xC0 }, ""},
+		"a server that refuses":    {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "time.example:123", func(p []byte) { p[1] = 0 }, ""},
+		"an answer to nothing":     {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "time.example:123", func(p []byte) { p[30]++ }, ""},
+		"an answer of another age": {gsmsim.Config{Network: gsmsim.Network{NoTime: true}}, "time.example:123", func(p []byte) { p[40] -= 0x40 }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC))) // a bubble's clock begins in 2000
+				tc.sim.Dial = timeServer(t, tc.change)
+				r := newRig(t, tc.sim, gsmnet.Config{TimeServer: tc.server})
+				if err := r.Up(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				got, err := r.Time(t.Context())
+				if tc.source == "" {
+					if err == nil {
+						t.Errorf("got %+v, want an error", got)
+					}
+					return
+				}
+				off := time.Until(got.Time).Abs()
+				if err != nil || got.Source != tc.source || off > got.Within {
+					t.Errorf("got %+v (off by %v), %v, want source %s", got, off, err, tc.source)
+				}
+			})
+		})
+	}
+}
+
+// TestG2_3_RegistrationOfAStandingConnection: cover comes and goes, and the connection doesn't notice.
+func TestG2_3_RegistrationOfAStandingConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{Network: gsmsim.Network{Roaming: true}}, gsmnet.Config{})
+		c, f := r.dialed(t)
+		r.module.SetCoverage(false)
+		time.Sleep(20 * time.Second)
+		if s := r.State(); s.Step != gsmnet.StepRegistration || !strings.Contains(s.Detail, "the connection is kept") || s.Err != nil {
+			t.Errorf("without cover: %+v", s)
+		}
+		c.Write([]byte("hello"))
+		r.module.SetCoverage(true)
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(f, b); err != nil || string(b) != "hello" {
+			t.Errorf("got %q, %v", b, err)
+		}
+		if err := c.WaitAcked(t.Context(), 5); err != nil {
+			t.Error(err)
+		}
+		if s := r.State(); s.Step != gsmnet.StepReady {
+			t.Errorf("with cover again: %+v", s)
+		}
+	})
+}
