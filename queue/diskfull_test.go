@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -129,4 +131,85 @@ func TestNoRoomForANewQueue(t *testing.T) {
 	}
 	q := open(t, queue.Config{Path: path, Reserve: 64 << 10})
 	put(t, q, text(queue.Normal, "x")...)
+}
+
+// The kernel makes a file system read-only when it finds an error in it: what was accepted is there after a repair.
+func TestFileSystemTurnsReadOnly(t *testing.T) {
+	dir, device := ramDisk(t, "16M")
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "errors=remount-ro"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "queue.db")
+	q, err := queue.Open(queue.Config{Path: path, Reserve: 64 << 10, ReleaseWait: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		put(t, q, text(queue.Normal, fmt.Sprint("m", i))...)
+	}
+	if err := os.WriteFile(filepath.Join("/sys/fs/ext4", device, "trigger_fs_error"), []byte("1"), 0); err != nil {
+		t.Skipf("this test needs a kernel whose ext4 errs on demand: %v", err)
+	}
+	for range 5 { // however often: it is no reason to end, for reading goes on
+		if _, err := q.Put(t.Context(), text(queue.Normal, "refused")...); !errors.Is(err, queue.ErrReadOnly) {
+			t.Fatalf("Put on a read-only file system: %v, want ErrReadOnly", err)
+		}
+	}
+	r := q.Reader()
+	for i, m := range next(t, r, 100) {
+		if got, want := string(m.Payload), fmt.Sprint("m", i); got != want {
+			t.Errorf("Next = %s, want %s", got, want)
+		}
+	}
+	if err := q.Release(1); err != nil {
+		t.Errorf("Release: %v", err)
+	}
+	if err := q.Err(); err != nil {
+		t.Errorf("Err = %v: nothing that was promised is lost", err)
+	}
+	q.Close()
+
+	repair(t, dir)
+	q = open(t, queue.Config{Path: path, Reserve: 64 << 10})
+	if q.Recovery() != nil {
+		t.Errorf("Recovery = %+v: the file was whole", q.Recovery())
+	}
+	for i, m := range all(t, q) { // the release could not be written, which costs a repeat
+		if got, want := string(m.Payload), fmt.Sprint("m", i); got != want {
+			t.Errorf("after the repair message %d is %s, want %s", i, got, want)
+		}
+	}
+	put(t, q, text(queue.Normal, "after")...)
+	q.Close() // before the disk goes
+}
+
+// repair checks the file system of a ramDisk and mounts it anew, as after a reboot.
+func repair(t *testing.T, dir string) {
+	t.Helper()
+	if err := syscall.Unmount(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	image := filepath.Join(filepath.Dir(dir), "image")
+	device, err := exec.Command("losetup", "--find", "--show", image).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimSpace(string(device))
+	if out, err := exec.Command("fsck.ext4", "-y", name).CombinedOutput(); err != nil && exitCode(err) != 1 { // 1: errors were corrected
+		t.Errorf("fsck: %v: %s", err, out)
+	}
+	if err := syscall.Mount(name, dir, "ext4", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("losetup", "--detach", name).CombinedOutput(); err != nil { // once it is unmounted
+		t.Errorf("losetup: %v: %s", err, out)
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
 }

@@ -13,7 +13,7 @@ var (
 	// ErrDiskFull: the disk has no room for the message; releasing goes on. Try again later.
 	ErrDiskFull = errors.New("queue: no space left on the disk; free some, the queue goes on by itself")
 	// ErrReadOnly: the file system has become read-only. Reading goes on, and releases are remembered until it is writable.
-	ErrReadOnly = errors.New("queue: the file system is read-only; remount it writable, the queue goes on by itself")
+	ErrReadOnly = errors.New("queue: the file system is read-only, as after an error of the disk; check it and make it writable again")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("queue: closed")
 	// ErrNotFound: no message has this sequence (any more).
