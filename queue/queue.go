@@ -224,9 +224,9 @@ func (q *Queue) end(err error) {
 // fail ends the work of the queue: its storage can't be relied on.
 func (q *Queue) fail(err error) {
 	if !errors.Is(err, ErrFailed) {
-		err = fmt.Errorf("%w: %w; nothing was acknowledged since, start again to have %s verified", ErrFailed, err, q.cfg.Path)
+		err = fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	q.end(err)
+	q.end(fmt.Errorf("%w; nothing was acknowledged since, start again to have %s verified", err, q.cfg.Path))
 }
 
 // finish is what the keeper does last.
