@@ -37,6 +37,9 @@ func (m *Modem) Restart(ctx context.Context, hard, force bool) error {
 		if wait := o.memory.restartIn(now); wait > 0 && !force {
 			return nil, fail(CausePower, op, "%w: the next restart is allowed in %v (G9.4)", ErrTooSoon, wait.Round(time.Second))
 		}
+		if !o.synced && !hard { // nobody has asked it yet, or it has not answered the last time
+			o.synced = m.findSpeed() == nil
+		}
 		if !o.synced && m.cfg.Restart == nil {
 			return nil, fail(CausePower, op, "it doesn't answer, and no way is configured to restart it from outside")
 		}

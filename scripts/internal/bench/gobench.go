@@ -40,6 +40,40 @@ func goBenchmarks(pkg string) measure {
 	}
 }
 
+// figuresOfTests measures with tests of a package that print figures in the form of benchmarks when FIELDPOST_FIGURES is set: what
+// happens in virtual time is the same each time, so once is enough.
+func figuresOfTests(pkg, run string) measure {
+	return func(ctx context.Context, _ int) ([]figure, error) {
+		if _, err := os.Stat(pkg); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		var out bytes.Buffer
+		cmd := exec.CommandContext(ctx, "go", "test", "-v", "-run", run, "-count", "1", "-timeout", "0", "./"+pkg)
+		cmd.Env = append(os.Environ(), "FIELDPOST_FIGURES=1")
+		cmd.Stdout = io.MultiWriter(&out, os.Stderr)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("go test -run %s: %w", run, err)
+		}
+		return parseBenchmarks(&out, module+pkg, 1)
+	}
+}
+
+// all joins what several measures give.
+func all(parts ...measure) measure {
+	return func(ctx context.Context, count int) ([]figure, error) {
+		var figures []figure
+		for _, m := range parts {
+			f, err := m(ctx, count)
+			if err != nil {
+				return nil, err
+			}
+			figures = append(figures, f...)
+		}
+		return figures, nil
+	}
+}
+
 // parseBenchmarks reads what go test -bench prints, see https://go.dev/design/14313-benchmark-format. A case is named by
 // its benchmark, with the package in front if that lies below root.
 func parseBenchmarks(r io.Reader, root string, procs int) ([]figure, error) {

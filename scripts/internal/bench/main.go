@@ -33,11 +33,14 @@ type figure struct {
 type measure func(ctx context.Context, count int) ([]figure, error)
 
 var areas = map[string]measure{
-	"air":   goBenchmarks("mqttconn"),
-	"link":  goBenchmarks("gsmnet"),
+	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^TestBytesOnTheAir$")),
+	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
 	"queue": goBenchmarks("queue"),
 	"size":  binarySizes,
 }
+
+// linkTests are the tests of package gsmnet that measure.
+const linkTests = "^(TestBulkUsesTheLink|TestG4_8_GuidesWindow|TestOnePublishEach|TestSmallWritesAreGathered|TestSmallWriteLeavesAtOnce|TestDownlink)$"
 
 var errUsage = errors.New("wrong command line")
 
