@@ -17,6 +17,7 @@ type modemLink struct {
 	mqttLink
 	open        func() (io.ReadWriteCloser, error)
 	modemConfig gsmnet.Config
+	restart     func(port io.ReadWriteCloser) func(context.Context) error // from outside; nil: there is no way
 
 	mu     sync.Mutex // guards what follows; held for copies only
 	modem  *gsmnet.Modem
@@ -70,6 +71,9 @@ func (l *modemLink) opened(report agent.Report) (*gsmnet.Modem, error) {
 	}
 	cfg := l.modemConfig
 	cfg.OnState = l.onState
+	if l.restart != nil {
+		cfg.Restart = l.restart(port)
+	}
 	modem, err = gsmnet.Open(port, cfg)
 	if err != nil {
 		_ = port.Close()

@@ -25,7 +25,7 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(
-		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newVersion(), newVerify(),
+		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newModem(), newDoctor(), newVersion(), newVerify(),
 	)
 	return root
 }

@@ -20,7 +20,7 @@ import (
 )
 
 func newRun() *cobra.Command {
-	var path string
+	var path, trace string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the agent until it is told to stop",
@@ -35,20 +35,21 @@ nothing flows. Exit code 75: something that a restart may cure; 78: the configur
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), cfg, cmd.ErrOrStderr())
+			return run(cmd.Context(), cfg, trace, cmd.ErrOrStderr())
 		}),
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&trace, "trace", "", "write the serial dialogue to this file, PIN and passwords masked; at 8 MiB it becomes FILE.1")
 	return cmd
 }
 
-func run(ctx context.Context, cfg *config.Config, errOut io.Writer) error {
+func run(ctx context.Context, cfg *config.Config, trace string, errOut io.Writer) error {
 	log, flush, err := newLogger(cfg.Log, errOut)
 	if err != nil {
 		return err
 	}
 	defer flush()
-	d, err := wiring{}.wire(cfg, log)
+	d, err := wiring{trace: trace}.wire(cfg, log)
 	if err != nil {
 		return startError(err)
 	}
@@ -78,6 +79,8 @@ func run(ctx context.Context, cfg *config.Config, errOut io.Writer) error {
 func startError(err error) error {
 	var locked *queue.LockedError
 	switch {
+	case errors.As(err, new(*exitError)):
+		return err
 	case errors.As(err, &locked):
 		return &exitError{exitTemporary, err}
 	case errors.Is(err, fs.ErrPermission), errors.As(err, new(*config.Error)):

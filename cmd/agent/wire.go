@@ -20,8 +20,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/source"
 	"github.com/fieldpost/fieldpost/agent/web"
 	"github.com/fieldpost/fieldpost/agent/web/control"
-	"github.com/fieldpost/fieldpost/gsmnet"
-	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
 	"github.com/fieldpost/fieldpost/mqttconn"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -30,6 +28,7 @@ import (
 type device struct {
 	agent   *agent.Agent
 	queue   *queue.Queue
+	module  control.Modem  // nil on the machine's own network
 	closers []func() error // in the order of making
 }
 
@@ -37,6 +36,7 @@ type device struct {
 type wiring struct {
 	openPort func() (io.ReadWriteCloser, error) // the way to the module; nil follows the configuration
 	bare     bool                               // no listeners and no control socket
+	trace    string                             // file for the serial dialogue; "": none
 }
 
 // wire makes an agent from its configuration.
@@ -65,7 +65,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.queue = q
 	d.closers = append(d.closers, q.Close)
-	link, err := d.link(w, cfg)
+	link, err := d.link(w, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,12 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 }
 
 // link makes the way to the broker.
-func (d *device) link(w wiring, cfg *config.Config) (agent.Link, error) {
+func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.Link, error) {
 	mqtt, err := mqttOver(cfg, d.queue)
+	if err != nil {
+		return nil, err
+	}
+	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,19 +97,17 @@ func (d *device) link(w wiring, cfg *config.Config) (agent.Link, error) {
 		return &systemLink{mqttLink: mqtt}, nil
 	}
 	open := w.openPort
-	switch {
-	case open != nil:
-	case cfg.Modem.Port == config.SimPort:
-		sim := gsmsim.New(gsmsim.Config{})
-		d.closers = append(d.closers, sim.Close)
-		open = func() (io.ReadWriteCloser, error) { return sim.Wire(), nil }
-	default:
-		open = func() (io.ReadWriteCloser, error) { return gsmnet.OpenPort(cfg.Modem.Port, cfg.Modem.Baud) }
+	if open == nil {
+		var release func() error
+		open, release = modemPort(cfg)
+		d.closers = append(d.closers, release)
 	}
-	return &modemLink{mqttLink: mqtt, open: open, modemConfig: gsmnet.Config{
-		APN: cfg.Modem.APN, User: cfg.Modem.User, Password: cfg.Modem.Password.Reveal(), PIN: cfg.Modem.PIN.Reveal(),
-		Baud: cfg.Modem.Baud, StateFile: filepath.Join(cfg.DataDir, "modem.json"),
-	}}, nil
+	l := &modemLink{mqttLink: mqtt, open: open, modemConfig: modemConfig(cfg), restart: restarter(cfg.Modem.Restart)}
+	if trace != nil {
+		l.modemConfig.Trace = trace.Trace
+	}
+	d.module = l.module(cfg.Modem.Port)
+	return l, nil
 }
 
 // mqttOver describes the MQTT sessions of a configuration.
@@ -158,6 +160,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatusOf(d.queue) },
 		Put:        func(ctx context.Context, m queue.Message) (uint64, error) { return d.agent.Accept(ctx, m) },
 		Queue:      d.queue,
+		Modem:      d.module,
 	})
 }
 
