@@ -84,7 +84,7 @@ func TestBringUpFailuresHaveOneCause(t *testing.T) {
 	}
 }
 
-func TestG3_5_ConnectFail(t *testing.T) {
+func TestG3_5_FM10_ConnectFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuse := true
 		r := newRigWith(t, gsmsim.Config{}, gsmnet.Config{}, func() error {

@@ -97,7 +97,7 @@ func TestFM23_Variants(t *testing.T) {
 	}
 }
 
-func TestG4_9_BrokenAfterHundredSeconds(t *testing.T) {
+func TestG4_9_FM5_BrokenAfterHundredSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, gsmsim.Config{Faults: gsmsim.Faults{FreezeAcks: true}}, gsmnet.Config{})
 		c, _ := r.dialed(t)
@@ -123,7 +123,7 @@ func TestG4_9_BrokenAfterHundredSeconds(t *testing.T) {
 	})
 }
 
-func TestG6_4_BrokenAfterTwoMinutesWithLittleOutstanding(t *testing.T) {
+func TestG6_4_G6_5_FM13_BrokenAfterTwoMinutesWithLittleOutstanding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, gsmsim.Config{Faults: gsmsim.Faults{FreezeAcks: true}}, gsmnet.Config{})
 		c, _ := r.dialed(t)
@@ -243,7 +243,7 @@ func TestFM20_RebootWhileNothingHappens(t *testing.T) {
 	})
 }
 
-func TestFM12_NATForgets(t *testing.T) {
+func TestG6_1_G6_6_FM12_NATForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, gsmsim.Config{NATIdle: 5 * time.Minute}, gsmnet.Config{})
 		c, f := r.dialed(t)

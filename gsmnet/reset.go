@@ -40,9 +40,6 @@ func (m *Modem) Restart(ctx context.Context, hard, force bool) error {
 		if !o.synced && !hard { // nobody has asked it yet, or it has not answered the last time
 			o.synced = m.findSpeed() == nil
 		}
-		if !o.synced && !hard { // nobody has asked it yet, or it has not answered the last time
-			o.synced = m.findSpeed() == nil
-		}
 		if !o.synced && m.cfg.Restart == nil {
 			return nil, fail(CausePower, op, "it doesn't answer, and no way is configured to restart it from outside")
 		}

@@ -14,9 +14,9 @@ import (
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
 )
 
-// TestG9_4_RestartsAreSpaced: a module that never answers is restarted at once, after 10 and 30 minutes, and each hour, also when
+// TestG9_4_FM1_RestartsAreSpaced: a module that never answers is restarted at once, after 10 and 30 minutes, and each hour, also when
 // the program itself is started anew each time.
-func TestG9_4_RestartsAreSpaced(t *testing.T) {
+func TestG9_4_FM1_RestartsAreSpaced(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "modem.json")
