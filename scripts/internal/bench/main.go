@@ -35,6 +35,7 @@ type measure func(ctx context.Context, count int) ([]figure, error)
 var areas = map[string]measure{
 	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^TestBytesOnTheAir$")),
 	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
+	"peers": peerStores,
 	"queue": goBenchmarks("queue"),
 	"size":  binarySizes,
 }
