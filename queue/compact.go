@@ -19,8 +19,9 @@ const (
 	compactRetry = 10 * time.Minute
 )
 
-// compact, called with the turn, gives the disk back what a large backlog took: bbolt's files never shrink, so a copy takes the file's place. The
-// content is the same and the copy is flushed before it gets the name, so a power cut at any moment costs nothing.
+// compact, called with the turn, gives the disk back what a large backlog took: bbolt's files never shrink, so a copy takes
+// the file's place. The content is the same and the copy is flushed before it gets the name, so a power cut at any moment
+// costs nothing.
 func (q *Queue) compact() {
 	now := time.Now()
 	live := q.liveBytes()
