@@ -345,3 +345,40 @@ func TestG2_3_RegistrationOfAStandingConnection(t *testing.T) {
 		}
 	})
 }
+
+// TestModesOnEveryProfile moves data in every mode through each module that the simulation knows, the one with all bad habits at once
+// included.
+func TestModesOnEveryProfile(t *testing.T) {
+	for _, profile := range gsmsim.Profiles() {
+		for name, cfg := range map[string]gsmnet.Config{
+			"buffered":    {},
+			"pushed":      {Receive: gsmnet.Pushed},
+			"transparent": {Mode: gsmnet.Transparent},
+			"free send":   {FreeSend: true},
+		} {
+			t.Run(profile+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					sim, err := gsmsim.Profile(profile)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r := newRig(t, sim, cfg)
+					for range 2 {
+						c, f := r.dialed(t)
+						roundTrip(t, c, f, 8000)
+						if err := c.WaitAcked(t.Context(), c.Written()); err != nil {
+							t.Error(err)
+						}
+						f.Write([]byte("farewell"))
+						f.Close()
+						c.SetReadDeadline(time.Now().Add(5 * time.Minute))
+						if got, err := io.ReadAll(c); string(got) != "farewell" || err != nil {
+							t.Errorf("got %q, %v", got, err)
+						}
+						c.Close()
+					}
+				})
+			})
+		}
+	}
+}
