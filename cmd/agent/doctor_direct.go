@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -131,31 +133,39 @@ func brokerCheckNames(l mqttLink) []string {
 func brokerChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink, dial func(context.Context, string) (mqttconn.Conn, error)) {
 	broker, mc := l.brokers[0], l.config
 	names := brokerCheckNames(l)
+	var reached atomic.Int32                                                     // how many of names have passed
 	mc.ClientID, mc.Clean = "fieldpost-"+strings.ToLower(rand.Text()[:10]), true // 20 characters: any broker takes 23
 	if !broker.tls {
 		mc.TLS = nil
 	} else {
 		mc.TLS = mc.TLS.Clone()
 		mc.TLS.ServerName = broker.host
+		mc.TLS.VerifyConnection = func(tls.ConnectionState) error { // called when the certificate was found good
+			reached.Store(3)
+			return nil
+		}
 	}
-	reached := 0 // how many of names have passed
 	session, err := mqttconn.Connect(ctx, func(ctx context.Context) (mqttconn.Conn, error) {
 		conn, err := dial(ctx, broker.address)
 		switch {
 		case err == nil:
-			reached = 2
+			reached.Store(2)
 		case !isDNS(err):
-			reached = 1
+			reached.Store(1)
 		}
 		return conn, err
 	}, mc)
 	if err != nil {
-		if broker.tls && reached == 2 && !isTLS(err) {
-			reached = 3
+		n := int(reached.Load())
+		if n == 3 && isTLS(err) { // the broker didn't like ours
+			n = 2
 		}
-		passed(r, names[:reached], broker)
-		r.fail(names[reached], err)
-		r.skip("not yet tried", names[reached+1:]...)
+		passed(r, names[:n], broker)
+		if names[n] == checkDNS {
+			err = fmt.Errorf("%s: %s", broker.host, why(err))
+		}
+		r.fail(names[n], err)
+		r.skip("not yet tried", names[n+1:]...)
 		return
 	}
 	passed(r, names[:len(names)-1], broker)
