@@ -150,8 +150,8 @@ func rivals(b *testing.B, name string, perTurn int, ours, raw func() error) {
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(median(ratios), name)
-	b.ReportMetric(float64(turns*perTurn)/spent[0].Seconds(), "queue_msg/s")
-	b.ReportMetric(float64(turns*perTurn)/spent[1].Seconds(), "bbolt_msg/s")
+	b.ReportMetric(float64(turns*perTurn)/spent[0].Seconds(), "queue_rate:msg/s")
+	b.ReportMetric(float64(turns*perTurn)/spent[1].Seconds(), "bbolt_rate:msg/s")
 }
 
 func median(v []float64) float64 {
@@ -265,7 +265,7 @@ func BenchmarkGroup64(b *testing.B) {
 	close(raw.in)
 	wg.Wait()
 	s := q.Stats()
-	b.ReportMetric(float64(s.Accepted)/float64(s.Commits), "msg/commit")
+	b.ReportMetric(float64(s.Accepted)/float64(s.Commits), "messages_per_commit")
 }
 
 // The same beside one goroutine that puts 64 messages into each transaction, and so never waits for another goroutine.
