@@ -93,7 +93,8 @@ const (
 	// Command sends with AT+QISEND, so that the module can be asked what was acknowledged while data flows.
 	Command Mode = iota
 	// Transparent makes the port carry the peer's bytes (chapter 8). Each question to the module, and so each acknowledged count, costs
-	// leaving data mode, more than two seconds without data.
+	// leaving data mode, more than two seconds without data. What the module says on its own in data mode is data for all that can be
+	// known, but for what ends it: reports of registration, start-up and messages are switched off, and State shows none of them.
 	Transparent
 )
 

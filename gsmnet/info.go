@@ -70,7 +70,7 @@ func (m *Modem) Info(ctx context.Context) (Info, error) {
 
 // cell asks for the place, which +CREG tells only while it is set to; it would report each change of cell too. On the wire:
 //
-//	AT+CREG=2, AT+CREG? → +CREG: 2,1,"2842","0461", OK; AT+CREG=1
+//	AT+CREG=2, AT+CREG? → +CREG: 2,1,"2842","0461", OK; then as before
 func (m *Modem) cell(i *Info) error {
 	if err := m.set("AT+CREG=2"); err != nil {
 		if isRefusal(err) {
@@ -85,7 +85,11 @@ func (m *Modem) cell(i *Info) error {
 		}
 	}
 	if err == nil || isRefusal(err) {
-		err = m.set("AT+CREG=1")
+		report := "AT+CREG=1"
+		if m.cfg.Mode == Transparent {
+			report = "AT+CREG=0"
+		}
+		err = m.set(report)
 	}
 	if isRefusal(err) {
 		return nil

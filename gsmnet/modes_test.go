@@ -168,6 +168,32 @@ func TestG8_2_QuestionsInTransparentMode(t *testing.T) {
 	})
 }
 
+// TestG8_1_NothingIsSaidInDataMode: the module starts slowly and the network comes and goes while data flows, and none of it stands
+// among the data.
+func TestG8_1_NothingIsSaidInDataMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{Baud: 115200}, gsmnet.Config{Mode: gsmnet.Transparent})
+		c, f := r.dialed(t)
+		go io.Copy(f, f)
+		want := []byte("0123456789")
+		for i := range 60 {
+			if i%20 == 10 {
+				r.module.SetCoverage(false)
+			}
+			time.Sleep(2 * time.Second)
+			r.module.SetCoverage(true)
+			if _, err := c.Write(want); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(want))
+			c.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%d: got %q, %v", i, got, err)
+			}
+		}
+	})
+}
+
 // TestG5_3_PushedUnread: a peer that is not read can't be held back, and ends the connection instead of filling the memory.
 func TestG5_3_PushedUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -65,13 +65,13 @@ func (m *Module) switchOn() {
 	boot(callReadyAfter, func() {
 		p.ready = 2
 		if m.sim.ready() {
-			m.urc("Call Ready")
+			m.startURC("Call Ready")
 		}
 	})
 	boot(smsReadyAfter, func() {
 		p.ready = 3
 		if m.cfg.Model.SMSReady && m.sim.ready() {
-			m.urc("SMS Ready")
+			m.startURC("SMS Ready")
 		}
 	})
 }
@@ -196,4 +196,11 @@ func (m *Module) WarnVoltage(text string) {
 			m.power.boot = append(m.power.boot, m.after(time.Second, m.switchOff))
 		}
 	})
+}
+
+// startURC reports a step of the start, unless AT+QIURC=0 has switched that off.
+func (m *Module) startURC(text string) {
+	if m.stack.urc == 1 {
+		m.urc(text)
+	}
 }
