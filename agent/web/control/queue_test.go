@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -250,4 +252,37 @@ func codeOf(err error) control.Code {
 		return refusal.Code
 	}
 	return ""
+}
+
+// An agent that ends in the middle must not look like one that is done.
+func TestAnswerThatIsCutOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/queue/export", says("{}\n"))
+	mux.HandleFunc("/v1/queue/import", says(`{"done":false,"state":{"lines":3,"stored":2}}`+"\n"))
+	mux.HandleFunc("/v1/queue/purge", says(`{"done":true,"st`))
+	server := &http.Server{Handler: mux}
+	ended := make(chan error)
+	go func() { ended <- server.Serve(l) }()
+	defer func() {
+		server.Close()
+		<-ended
+	}()
+	client := control.NewClient(path)
+	if _, err := client.Export(t.Context(), io.Discard); err == nil {
+		t.Error("Export: got no error")
+	}
+	if done, err := client.Import(t.Context(), strings.NewReader("{}\n"), nil); err == nil || done.Stored != 2 {
+		t.Errorf("Import: got %+v, %v, want an error and how far it came", done, err)
+	}
+	if _, err := client.Purge(t.Context(), queue.Filter{}, false, nil); err == nil {
+		t.Error("Purge: got no error")
+	}
 }
