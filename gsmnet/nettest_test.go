@@ -22,7 +22,7 @@ func fast() gsmsim.Config {
 		Timing: gsmsim.Timing{Boot: ms, Answer: 50 * time.Microsecond, Activate: ms, Deactivate: ms, Settle: ms,
 			Close: ms, LogOff: ms,
 			// A busy machine may hold the driver up between two bytes: what looks like a silence to the module must stay rare.
-			EscapeGuard: 50 * ms},
+			EscapeGuard: 5 * ms},
 	}
 }
 
@@ -30,7 +30,7 @@ func TestConnPassesNettest(t *testing.T) {
 	for name, cfg := range map[string]gsmnet.Config{
 		"buffered":    {},
 		"pushed":      {Receive: gsmnet.Pushed},
-		"transparent": {Mode: gsmnet.Transparent, EscapeGuard: 100 * time.Millisecond, DataWait: -1},
+		"transparent": {Mode: gsmnet.Transparent, EscapeGuard: 20 * time.Millisecond, DataWait: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they wait most of the time
