@@ -71,9 +71,18 @@ func tlsCause(err error) Cause {
 		if slices.ContainsFunc(certificateAlerts(), func(a tls.AlertError) bool { return a.Error() == remote.Err.Error() }) {
 			return CauseCertificate
 		}
+		if slices.ContainsFunc(damageAlerts(), func(a tls.AlertError) bool { return a.Error() == remote.Err.Error() }) {
+			return CauseNetwork
+		}
 		return CauseTLS
 	}
 	return CauseNone
+}
+
+// damageAlerts are the alerts by which a broker says that it got other bytes than were sent: unexpected message, bad record MAC,
+// record overflow, illegal parameter, decode error, decrypt error. A serial line has no checksum; the next attempt may do.
+func damageAlerts() []tls.AlertError {
+	return []tls.AlertError{10, 20, 22, 47, 50, 51}
 }
 
 // certificateAlerts are the alerts (RFC 8446, section 6) by which a broker turns down our certificate: bad, unsupported,

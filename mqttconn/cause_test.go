@@ -42,6 +42,8 @@ func TestCauseOf(t *testing.T) {
 		{"the broker's view: unknown CA", remote(48), mqttconn.CauseCertificate},
 		{"the broker's view: required", remote(116), mqttconn.CauseCertificate},
 		{"the broker's view: version", remote(70), mqttconn.CauseTLS},
+		{"the broker's view: bytes changed", remote(20), mqttconn.CauseNetwork},
+		{"the broker's view: bytes changed in the handshake", remote(50), mqttconn.CauseNetwork},
 		{"no TLS", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, mqttconn.CauseTLS},
 		{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, mqttconn.CauseNetwork},
 		{"end", io.EOF, mqttconn.CauseNetwork},

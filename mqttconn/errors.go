@@ -47,7 +47,11 @@ func newError(op string, err error) *Error {
 	if own, ok := err.(*Error); ok {
 		return own
 	}
-	return &Error{Op: op, Cause: CauseOf(err), Err: err}
+	cause := CauseOf(err)
+	if op == "session" && cause == CauseTLS {
+		cause = CauseNetwork // after the handshake TLS complains of nothing but bytes that changed on the way
+	}
+	return &Error{Op: op, Cause: cause, Err: err}
 }
 
 // bare takes the operation and the advice off an error, for use within another one.
