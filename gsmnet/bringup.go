@@ -79,9 +79,8 @@ func (m *Modem) power(ctx context.Context) error {
 //
 //	AT, each 500 ms, up to 15 times → OK
 func (m *Modem) findSpeed() error {
-	const tries, every = 15, 500 * time.Millisecond
 	m.setState(StepPower, "asking the module for a sign of life", nil)
-	err := m.d.Sync(tries, every)
+	err := m.d.Sync(m.cfg.SyncTries, m.cfg.SyncEvery)
 	if !errors.Is(err, at.ErrHung) {
 		return err
 	}
@@ -89,7 +88,7 @@ func (m *Modem) findSpeed() error {
 	if err := m.d.Escape(); err != nil {
 		return err
 	}
-	return m.d.Sync(tries, every)
+	return m.d.Sync(m.cfg.SyncTries, m.cfg.SyncEvery)
 }
 
 // settings makes what holds until the module restarts. On the wire:

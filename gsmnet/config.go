@@ -41,6 +41,8 @@ type Config struct {
 	Trace func(out bool, p []byte)
 
 	// How long to wait. The guide's values are the defaults.
+	SyncTries       int           // how often AT is sent to find the module's speed; 0: 15 (G9.1)
+	SyncEvery       time.Duration // how long each waits for its answer; 0: 500 ms (G9.1)
 	CommandTimeout  time.Duration // ordinary command; 0: 10 s, then probes for the rest of the 60 s of G9.2
 	SIMTimeout      time.Duration // for the SIM to become ready; 0: 20 s
 	RegisterTimeout time.Duration // for registration; 0: 3 min
@@ -49,8 +51,12 @@ type Config struct {
 	OpenTimeout     time.Duration // for CONNECT OK; 0: 110 s (below 2 minutes, G3.6)
 	CloseTimeout    time.Duration // for AT+QICLOSE; 0: 90 s (G9.3)
 	DeactTimeout    time.Duration // for AT+QIDEACT; 0: 60 s (G7.3), at most 90 s (G9.3)
-	PromptTimeout   time.Duration // for the prompt of AT+QISEND; 0: 10 s
+	PromptTimeout   time.Duration // for the prompt of AT+QISEND; 0: 20 s, four times the longest seen
 	SendTimeout     time.Duration // for SEND OK; 0: 30 s
+
+	// Spacing is how long the second, third, … restart in a row waits after the one before it; the last value holds for all that
+	// follow, and the first restart comes at once. nil: 10 min, 30 min, 1 h (G9.4).
+	Spacing []time.Duration
 
 	// DataWait and DataSize say when the module sends in transparent mode (G2.13): when nothing has come for so long, 0: 200 ms,
 	// negative: at once; and as soon as so many bytes are there, 0: 512.
@@ -118,6 +124,7 @@ func (c Config) withDefaults() Config {
 			*p = v
 		}
 	}
+	set(&c.SyncEvery, 500*time.Millisecond)
 	set(&c.CommandTimeout, 10*time.Second)
 	set(&c.SIMTimeout, 20*time.Second)
 	set(&c.RegisterTimeout, 3*time.Minute)
@@ -126,7 +133,7 @@ func (c Config) withDefaults() Config {
 	set(&c.OpenTimeout, 110*time.Second)
 	set(&c.CloseTimeout, 90*time.Second)
 	set(&c.DeactTimeout, 60*time.Second)
-	set(&c.PromptTimeout, 10*time.Second)
+	set(&c.PromptTimeout, 20*time.Second)
 	set(&c.SendTimeout, 30*time.Second)
 	set(&c.DataWait, 200*time.Millisecond)
 	set(&c.EscapeGuard, 1100*time.Millisecond)
@@ -137,6 +144,12 @@ func (c Config) withDefaults() Config {
 	set(&c.TailTimeout, 120*time.Second)
 	if c.Mode == Transparent {
 		c.SafetyPoll *= 10
+	}
+	if c.SyncTries == 0 {
+		c.SyncTries = 15
+	}
+	if len(c.Spacing) == 0 {
+		c.Spacing = guideSpacing
 	}
 	if c.DataSize == 0 {
 		c.DataSize = 512
@@ -172,6 +185,14 @@ func (c Config) Validate() error {
 	}
 	if c.Mode > Transparent || c.Receive > Pushed {
 		return errors.New("gsmnet: Mode or Receive is none of its constants")
+	}
+	for _, wait := range c.Spacing {
+		if wait < time.Minute {
+			return fmt.Errorf("gsmnet: Spacing: %v is less than a minute; restarts that follow one another are a fault of their own (G9.4)", wait)
+		}
+	}
+	if c.SyncTries < 0 {
+		return errors.New("gsmnet: SyncTries is negative")
 	}
 	if c.DataSize < 0 || c.DataSize > maxSend {
 		return fmt.Errorf("gsmnet: DataSize: %d is not between 0 and %d bytes", c.DataSize, maxSend)

@@ -39,6 +39,7 @@ type Conn struct {
 	outEnds  []int      // guarded by mu: over UDP, the lengths of the datagrams in out
 	inEnds   []int      // guarded by mu: over UDP, the lengths of those in in
 	written  uint64     // guarded by mu
+	ends     []uint64   // guarded by mu: where each Write in out ends, as offsets like written
 	acked    uint64     // guarded by mu
 	waits    []uint64   // guarded by mu: the offsets that somebody waits for in WaitAcked
 	writing  bool       // guarded by mu: a Write is under way; the next waits, so that their bytes don't mix
@@ -305,6 +306,30 @@ func (c *Conn) awaited() uint64 {
 		return 0
 	}
 	return slices.Min(c.waits)
+}
+
+// whole is how many of the first n bytes that wait can go together without tearing a Write apart that fits one send. If a send is
+// cut off on the way to the module, filler follows it: then it follows a whole message of whoever writes whole messages, and
+// not half of one, to which it would be the other half. 0: the next Write needs more room than n.
+func (c *Conn) whole(n int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	base := c.written - uint64(len(c.out))
+	most := 0
+	for _, end := range c.ends {
+		k := int(end - base)
+		if k > n {
+			if most == 0 && k > maxSend {
+				return n
+			}
+			return most
+		}
+		most = k
+	}
+	if most == 0 {
+		return n // the end of the Write is not in the buffer yet
+	}
+	return most
 }
 
 // peek copies the first n bytes that wait to be sent; they stay until sent is called.

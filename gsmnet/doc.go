@@ -2,8 +2,10 @@
 // over a serial line.
 //
 // It brings a module from whatever state it is in to an IP address (Up), opens a TCP connection (DialContext), and carries it in
-// command mode with buffered receive, the only way in which the module can be asked what the peer has acknowledged. A Conn is a
-// full net.Conn, and tells in addition how many of its bytes the peer's TCP has acknowledged (Acked, WaitAcked).
+// command mode with buffered receive, in which the module can be asked at any time what the peer has acknowledged; or with pushed
+// receive, or in transparent mode, where each such question interrupts the data (Config.Receive, Config.Mode). A Conn is a full net.Conn,
+// and tells in addition how many of its bytes the peer's TCP has acknowledged (Acked, WaitAcked). UDP works too, except in transparent
+// mode, and with it a time server as second clock beside the network's (Time).
 //
 // It promises that bytes arrive in order and whole or the connection ends with an error; that no acknowledgement of one connection
 // counts for another; that a late answer of the module is never taken for the next one's; that deadlines and Close release their

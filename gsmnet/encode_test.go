@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet"
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
@@ -85,4 +86,21 @@ func TestInfo(t *testing.T) {
 			t.Errorf("%+v", i)
 		}
 	})
+}
+
+func TestConfigRefusesWhatCantBe(t *testing.T) {
+	for name, c := range map[string]gsmnet.Config{
+		"Mode":         {Mode: gsmnet.Transparent + 1},
+		"Receive":      {Receive: gsmnet.Pushed + 1},
+		"DataSize":     {DataSize: 1461},
+		"TimeServer":   {TimeServer: "time.example"},
+		"Spacing":      {Spacing: []time.Duration{time.Second}},
+		"SyncTries":    {SyncTries: -1},
+		"Window":       {Window: 1000},
+		"DeactTimeout": {DeactTimeout: 2 * time.Minute},
+	} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

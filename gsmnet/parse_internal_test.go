@@ -99,11 +99,47 @@ func TestRepliesWithoutOK(t *testing.T) {
 func TestG9_4_ClockThatWasSetBack(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	m := memory{stored: stored{Restarts: 1, Last: now.Add(24 * time.Hour)}}
-	if got := m.restartIn(now); got != 10*time.Minute {
+	if got := m.restartIn(guideSpacing, now); got != 10*time.Minute {
 		t.Errorf("wait %v, want the whole 10 minutes", got)
 	}
-	if got := m.restartIn(now.Add(4 * time.Minute)); got != 6*time.Minute {
+	if got := m.restartIn(guideSpacing, now.Add(4*time.Minute)); got != 6*time.Minute {
 		t.Errorf("wait %v, want 6 minutes", got)
+	}
+}
+
+func TestG9_4_SpacingIsASetting(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	custom := []time.Duration{2 * time.Minute, 5 * time.Minute}
+	for restarts, want := range map[int][2]time.Duration{
+		0: {0, 0}, 1: {10 * time.Minute, 2 * time.Minute}, 2: {30 * time.Minute, 5 * time.Minute},
+		3: {time.Hour, 5 * time.Minute}, 9: {time.Hour, 5 * time.Minute},
+	} {
+		m := memory{stored: stored{Restarts: restarts, Last: now}}
+		got := [2]time.Duration{m.restartIn(Config{}.withDefaults().Spacing, now), m.restartIn(custom, now)}
+		if got != want {
+			t.Errorf("after %d restarts: %v, want %v", restarts, got, want)
+		}
+	}
+}
+
+// TestClockDatesThatCantBe: what a module says before the network has told it the time, and what is no date.
+func TestClockDatesThatCantBe(t *testing.T) {
+	for line, want := range map[string]string{
+		`+CCLK: "26/05/04,08:32:01+22"`:    "2026-05-04T03:02:01Z",
+		`+CCLK:"26/05/04,03:02:01-04"`:     "2026-05-04T04:02:01Z",
+		`+CCLK: "26/05/04,03:02:01"`:       "2026-05-04T03:02:01Z",
+		`+CCLK: "26/05/04,03:02:01+00,0"`:  "2026-05-04T03:02:01Z",
+		`+CCLK: "04/01/01,00:10:00+00"`:    "",
+		`+CCLK: "80/01/06,00:00:14+22"`:    "", // 2080, read as Go reads it, or 1980
+		`+CCLK: "26/13/04,03:02:01+00"`:    "",
+		`+CCLK: "26/05/04,03:02:01+9999"`:  "",
+		`+CCLK: "26/05/04"`:                "",
+		`+QNITZ: "26/05/04,03:02:01+00,0"`: "",
+	} {
+		got, ok := parseClock(line, "+CCLK:")
+		if ok != (want != "") || ok && got.Format(time.RFC3339) != want {
+			t.Errorf("%s: %v, %v, want %q", line, got, ok, want)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (m *Modem) Restart(ctx context.Context, hard, force bool) error {
 			return nil, &Error{CausePower, op, err}
 		}
 		now := time.Now()
-		if wait := o.memory.restartIn(now); wait > 0 && !force {
+		if wait := o.memory.restartIn(m.cfg.Spacing, now); wait > 0 && !force {
 			return nil, fail(CausePower, op, "%w: the next restart is allowed in %v (G9.4)", ErrTooSoon, wait.Round(time.Second))
 		}
 		if !o.synced && !hard { // nobody has asked it yet, or it has not answered the last time

@@ -9,19 +9,19 @@ import (
 	"github.com/fieldpost/fieldpost/gsmnet/at"
 )
 
-// spacing is how long to wait before each restart after the one before, when no connection came in between (G9.4): the first at
-// once, and the last value for all that follow.
-var spacing = [...]time.Duration{0, 10 * time.Minute, 30 * time.Minute, time.Hour}
+// guideSpacing is how long each restart but the first waits after the one before, when no connection came in between (G9.4); the last
+// value holds for all that follow.
+var guideSpacing = []time.Duration{10 * time.Minute, 30 * time.Minute, time.Hour}
 
 // bootTime is how long a module is left alone after a restart: it takes its first AT after 4 to 5 s.
 const bootTime = 5 * time.Second
 
 // restartIn is how long the next restart has to wait. A clock that was set back, or lost, makes it wait the whole time again.
-func (m *memory) restartIn(now time.Time) time.Duration {
+func (m *memory) restartIn(spacing []time.Duration, now time.Time) time.Duration {
 	if m.Restarts == 0 {
 		return 0
 	}
-	wait := spacing[min(m.Restarts, len(spacing)-1)]
+	wait := spacing[min(m.Restarts, len(spacing))-1]
 	passed := now.Sub(m.Last)
 	if passed < 0 {
 		m.Last, passed = now, 0
@@ -62,7 +62,7 @@ func (m *Modem) restartDue(ctx context.Context) (bool, error) {
 		return false, &Error{CausePower, op, err}
 	}
 	now := time.Now()
-	if wait := o.memory.restartIn(now); wait > 0 {
+	if wait := o.memory.restartIn(m.cfg.Spacing, now); wait > 0 {
 		m.setState(StepPower, fmt.Sprintf("%s; the next restart is allowed in %v (G9.4)", o.restartFor, wait.Round(time.Second)), nil)
 		return false, nil
 	}

@@ -121,7 +121,7 @@ func (s *socket) sendable(now time.Time) int {
 	if n < maxSend && s.win.outstanding() >= 2*maxSend && now.Before(oldest.Add(gather)) && !s.conn.isClosed() {
 		return 0
 	}
-	return min(n, s.win.room())
+	return s.conn.whole(min(n, s.win.room()))
 }
 
 // least is how much room a send of n bytes waits for: small pieces of a large backlog would only cost serial time.
@@ -152,7 +152,8 @@ func (s *socket) nextDue() time.Time {
 		earliest(s.win.deadline())
 	}
 	earliest(s.lingerUntil)
-	if n, oldest := s.conn.pending(); n > 0 && !s.remoteClosed && s.win.room() >= s.least(min(n, maxSend)) {
+	if n, oldest := s.conn.pending(); n > 0 && !s.remoteClosed && s.win.room() >= s.least(min(n, maxSend)) &&
+		s.conn.whole(min(n, maxSend, s.win.room())) > 0 {
 		earliest(later(oldest.Add(gather), s.holdUntil))
 	}
 	return due

@@ -72,6 +72,7 @@ func (m *Modem) workData(s *socket, now time.Time) bool {
 		m.release()
 	case due(s.askDue(m.cfg.PollMax, d.wrote), now):
 		m.poll(s)
+		d.asked = time.Time{} // nobody else has asked: no reason to stay
 	case due(s.readAt, now):
 		s.readAt = now.Add(m.cfg.SafetyPoll)
 		m.diagnose(s)

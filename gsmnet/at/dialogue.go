@@ -58,8 +58,9 @@ type Dialogue struct {
 	dirty    bool   // an answer may still be on its way
 	late     string // the command whose answer may still come: no probe asks the same
 	failed   error
-	promised int  // bytes that the module may still wait for
-	freeForm bool // and they end with Ctrl-Z, not by count
+	promised int    // bytes that the module may still wait for
+	owed     []byte // the payload that it was promised, while its prompt has not come
+	freeForm bool   // and they end with Ctrl-Z, not by count
 	echoed   bool
 	stats    Stats
 }

@@ -27,7 +27,7 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 	d.pending = c
 	defer func() { d.pending = nil }()
 	if c.Payload != nil {
-		d.promised, d.freeForm = len(c.Payload), c.FreeForm
+		d.promised, d.owed, d.freeForm = len(c.Payload), c.Payload, c.FreeForm
 	}
 	if err := d.put([]byte(c.Line + "\r")); err != nil {
 		return Reply{}, err
@@ -43,7 +43,7 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 	var refused *Error
 	switch {
 	case err == nil || errors.As(err, &refused):
-		d.promised = 0
+		d.promised, d.owed = 0, nil
 		d.swallow(c)
 	case errors.Is(err, ErrTimeout):
 		d.stats.Timeouts++
@@ -52,7 +52,7 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 		d.stats.Damaged++
 		d.dirty = true
 	case errors.Is(err, ErrRestarted):
-		d.dirty, d.promised = true, 0
+		d.dirty, d.promised, d.owed = true, 0, nil
 	}
 	return r, err
 }
@@ -91,7 +91,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 				d.Handle(t)
 				continue
 			}
-			prompted = true
+			prompted, d.owed = true, nil
 			if c.MayEcho {
 				d.expectEcho(c.Payload)
 			}

@@ -53,7 +53,7 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 			return polluted, err
 		}
 		if ok {
-			d.dirty, d.promised = false, 0
+			d.dirty, d.promised, d.owed = false, 0, nil
 			return polluted, nil
 		}
 	}
@@ -81,9 +81,9 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 		}
 		switch {
 		case t.Kind == Prompt:
-			// The prompt of the send that was given up, late: its bytes must follow.
+			// The prompt of the send that was given up, late: its bytes must follow. The probe may stand before them.
 			*polluted = true
-			if err := d.fill(); err != nil {
+			if err := d.deliver(); err != nil {
 				return false, err
 			}
 		case t.Kind != Line:
@@ -105,13 +105,23 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 	}
 }
 
+// deliver gives the module the payload that it was promised, so that the peer gets what was meant and not filler in its place.
+func (d *Dialogue) deliver() error {
+	if d.owed == nil || d.freeForm {
+		return d.fill()
+	}
+	p := d.owed
+	d.promised, d.owed = 0, nil
+	return d.put(p)
+}
+
 // fill feeds the module what it may still wait for. CR is an empty command to a module that waits for none.
 func (d *Dialogue) fill() error {
 	n := d.promised
 	if n <= 1 {
 		n = MaxPayload
 	}
-	d.promised = 0
+	d.promised, d.owed = 0, nil
 	filler := bytes.Repeat([]byte{'\r'}, n)
 	if d.freeForm { // ended by no count (G4.1): ESC abandons it (G4.2)
 		filler = []byte{escape}
