@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// gatherBytes is how much is put into one write: with the 22 bytes of a TLS record it still fits one TCP segment of
-	// 1360 bytes (MTU 1400 on GPRS), so that small messages share headers, records and the module's send commands.
-	gatherBytes = 1300
+	// gatherBytes is how much is put into one write: with the 22 bytes of a TLS record it still fits one segment of 1448
+	// bytes and one send of a module, so that small messages share headers, records and send commands.
+	gatherBytes = 1400
 	// gatherWait is how long a write waits for more messages while others are on their way. The air needs longer for 60
 	// bytes. A lone message never waits.
 	gatherWait = 20 * time.Millisecond
