@@ -403,3 +403,20 @@ type stuckPort struct{ c chan struct{} }
 func (p *stuckPort) Read([]byte) (int, error)  { <-p.c; return 0, io.EOF }
 func (p *stuckPort) Write([]byte) (int, error) { <-p.c; return 0, io.EOF }
 func (p *stuckPort) Close() error              { <-p.c; return nil }
+
+// TestLostAnnouncementCostsSeconds: an answer whose +QIRDI is lost is found soon after the question was acknowledged.
+func TestLostAnnouncementCostsSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, gsmsim.Config{}, gsmnet.Config{})
+		c, f := r.dialed(t)
+		r.module.SetFaults(gsmsim.Faults{DropURCs: 1, DropURC: "+QIRDI"})
+		begun := time.Now()
+		c.Write([]byte("CONNECT"))
+		io.ReadFull(f, make([]byte, 7))
+		f.Write([]byte("CONNACK"))
+		io.ReadFull(c, make([]byte, 7))
+		if got := time.Since(begun); got > 6*time.Second {
+			t.Errorf("the answer came after %v, want a round trip and 3 s", got)
+		}
+	})
+}

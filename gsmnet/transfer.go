@@ -11,6 +11,16 @@ import (
 	"github.com/fieldpost/fieldpost/gsmnet/at"
 )
 
+// answerSoon is when to look for the peer's answer without an announcement: a little more than a round trip on GPRS.
+const answerSoon = 3 * time.Second
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // retrySend is how long a module that refused a send is left alone.
 const retrySend = time.Second
 
@@ -140,7 +150,13 @@ func (m *Modem) acknowledged(s *socket, a acks) {
 		return
 	}
 	s.lies = 0
-	s.win.onAck(a.acked, s.want(), time.Now())
+	now := time.Now()
+	if gained := a.acked > s.win.acked; gained && a.acked == a.sent {
+		// The peer has everything. Its answer, if there is one, is on its way or here: look for it soon, for the
+		// announcement may get lost.
+		s.readAt = earlier(s.readAt, now.Add(answerSoon))
+	}
+	s.win.onAck(a.acked, s.want(), now)
 	s.conn.setAcked(a.acked)
 }
 
