@@ -211,6 +211,30 @@ func TestEveryStateHasAWhy(t *testing.T) {
 	})
 }
 
+// TestStandingStill: a session that confirms nothing isn't fine, although nothing has broken yet.
+func TestStandingStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		l := newLink()
+		l.connect = func(context.Context, []agent.Resume, agent.Report) (agent.Session, error) { return s, nil }
+		a, _, stop := run(t, l, nil)
+		time.Sleep(time.Hour)
+		put(t, a, "a", "1")
+		put(t, a, "a", "2")
+		first := <-s.published
+		time.Sleep(40 * time.Second)
+		want(t, a, agent.VerdictOK, "connected for 1 h; 2 messages wait")
+		first.finish(nil)
+		time.Sleep(40 * time.Second)
+		want(t, a, agent.VerdictOK, "connected for 1 h 1 min; 1 message waits")
+		time.Sleep(20 * time.Second)
+		want(t, a, agent.VerdictConnecting, "connected, but no delivery was confirmed for 1 min; 1 message waits")
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func want(t *testing.T, a *agent.Agent, verdict agent.Verdict, reason string) {
 	t.Helper()
 	if got := a.Status(); got.Verdict != verdict || got.Reason != reason {

@@ -24,6 +24,7 @@ type board struct {
 	dnBefore  uint64
 	delivery  DeliveryStatus
 	sent      map[uint64]bool // published and not released, so that repeats can be told
+	moved     time.Time       // when a delivery was last proved, or begun while none was under way
 	lastUp    time.Time       // end of the last session
 }
 
@@ -155,9 +156,12 @@ func (b *board) sentBefore(seq uint64) {
 }
 
 // departed counts a message that is on its way, for the first time or once more.
-func (b *board) departed(seq uint64) {
+func (b *board) departed(seq uint64, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.delivery.InFlight == 0 {
+		b.moved = now
+	}
 	b.delivery.InFlight++
 	if b.sent[seq] {
 		b.delivery.Repeated++
@@ -172,6 +176,7 @@ func (b *board) landed(seq uint64, delivered bool, now time.Time) {
 	b.delivery.InFlight--
 	if delivered {
 		delete(b.sent, seq)
+		b.moved = now
 		b.delivery.Delivered++
 		b.delivery.LastDeliveredAt = &now
 	}
@@ -190,7 +195,7 @@ func stepOf(c Cause) (Step, bool) {
 		return StepRegistration, true
 	case CauseAttach:
 		return StepAttach, true
-	case CauseAPN:
+	case CauseAPN, CauseContext:
 		return StepIP, true
 	case CauseDNS, CauseTCP:
 		return StepTCP, true

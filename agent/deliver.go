@@ -65,7 +65,7 @@ func (a *Agent) publish(ctx context.Context, s Session, receipts chan<- Receipt)
 	resumed := make(map[uint64]bool)
 	for _, r := range s.Resumed() {
 		resumed[r.Seq()] = true
-		a.board.departed(r.Seq())
+		a.board.departed(r.Seq(), time.Now())
 		receipts <- r
 	}
 	reader := a.cfg.Queue.Reader()
@@ -81,7 +81,7 @@ func (a *Agent) publish(ctx context.Context, s Session, receipts chan<- Receipt)
 		if err != nil {
 			return err
 		}
-		a.board.departed(m.Seq)
+		a.board.departed(m.Seq, time.Now())
 		receipts <- r
 	}
 }

@@ -36,6 +36,7 @@ const (
 	CauseDenied      Cause = "denied"
 	CauseAttach      Cause = "attach"
 	CauseAPN         Cause = "apn"
+	CauseContext     Cause = "context" // the network let go of the module
 	CauseDNS         Cause = "dns"
 	CauseTCP         Cause = "tcp"
 	CauseTLS         Cause = "tls"

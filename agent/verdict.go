@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+// stalled is how long nothing may be confirmed of what is under way until the link is no longer called fine: more than a
+// full window and the largest payload take at the worst rate of GPRS.
+const stalled = 45 * time.Second
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // verdict says in one word and one sentence how things stand. It is called with the board's lock held and reads from st
 // what doesn't come from the board.
 func (b *board) verdict(st *Status) (Verdict, string) {
@@ -18,6 +29,9 @@ func (b *board) verdict(st *Status) (Verdict, string) {
 				return VerdictConnecting, join(fmt.Sprintf("%s: %s for %s; the connection is kept", s.Step, orState(s),
 					Span(st.Time.Sub(s.Since))), Waiting(st.Queue.Messages))
 			}
+		}
+		if still := st.Time.Sub(later(b.moved, b.since)); b.delivery.InFlight > 0 && still > stalled {
+			return VerdictConnecting, join("connected, but no delivery was confirmed for "+Span(still), Waiting(st.Queue.Messages))
 		}
 		return VerdictOK, join("connected for "+Span(st.Time.Sub(b.since)), Waiting(st.Queue.Messages))
 	}

@@ -104,7 +104,7 @@ func (s mqttSession) Err() error {
 		return nil
 	}
 	switch cause := causeOf(err); cause {
-	case agent.CauseTCP, agent.CauseMQTT, agent.CauseUnknown: // what broke a standing session is less certain than that it broke
+	case agent.CauseTCP, agent.CauseMQTT, agent.CauseContext, agent.CauseUnknown: // what broke a standing session is less certain than that it broke
 		return &agent.LinkError{Cause: agent.CauseLost, Err: err, Why: why(err)}
 	default:
 		return linkError(err)
