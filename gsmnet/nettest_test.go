@@ -34,33 +34,28 @@ func TestConnPassesNettest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they wait most of the time
-			cfg.APN, cfg.Baud = "internet.example", fast().Baud
-			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) { return connected(cfg) })
+			cfg.APN, cfg.Baud, cfg.Linger = "internet.example", fast().Baud, time.Second
+			sim := fast()
+			f := newFar()
+			sim.Dial = f.dial
+			module := gsmsim.New(sim)
+			defer module.Close()
+			m, err := gsmnet.Open(module.Wire(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				c1, err = m.DialContext(context.Background(), "tcp", "192.0.2.1:1883")
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				c2 = <-f.conns
+				return c1, c2, func() {
+					c2.Close()
+					c1.Close()
+				}, nil
+			})
 		})
 	}
-}
-
-// connected makes a connection through a module of its own.
-func connected(driver gsmnet.Config) (c1, c2 net.Conn, stop func(), err error) {
-	cfg := fast()
-	f := newFar()
-	cfg.Dial = f.dial
-	module := gsmsim.New(cfg)
-	m, err := gsmnet.Open(module.Wire(), driver)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	c1, err = m.DialContext(context.Background(), "tcp", "192.0.2.1:1883")
-	if err != nil {
-		m.Close()
-		module.Close()
-		return nil, nil, nil, err
-	}
-	c2 = <-f.conns
-	return c1, c2, func() {
-		c2.Close()
-		c1.Close()
-		m.Close()
-		module.Close()
-	}, nil
 }
