@@ -70,9 +70,9 @@ func TestModemBesideTheAgent(t *testing.T) {
 		t.Errorf("info --full --json: %s", stdout)
 	}
 
-	eventually(t, "the doctor finds nothing", 20*time.Second, func() bool {
+	eventually(t, "the doctor finds nothing, and the message was proved", 40*time.Second, func() bool {
 		stdout, _, code = call(t, "doctor", "--config", s.conf)
-		return code == 0
+		return code == 0 && strings.Contains(stdout, "+ puback")
 	})
 	says(t, stdout, "the agent runs", "+ port", "+ lock", "+ at", "+ sim", "+ registration", "+ signal        -71 dBm", "+ attach", "+ ip", "+ dns", "+ tcp", "+ mqtt", "+ puback")
 	if strings.Contains(stdout, "fix:") {
