@@ -20,33 +20,34 @@ type sessionMark struct {
 	queue *queue.Queue
 }
 
-func (s sessionMark) text(clientID string) string {
+func (s sessionMark) text(clientID, broker string) string {
 	epoch := s.queue.Epoch()
-	return hex.EncodeToString(epoch[:]) + " " + clientID + "\n"
+	return hex.EncodeToString(epoch[:]) + " " + clientID + " " + broker + "\n"
 }
 
-// discard makes the broker forget an older session, unless it belongs to this queue file.
-func (s sessionMark) discard(ctx context.Context, dial mqttconn.DialFunc, cfg mqttconn.Config) error {
+// discard makes the broker forget an older session, unless it belongs to this queue file and was the last one. It reports
+// whether it did: then what was on its way elsewhere must not be resumed here, but is published anew.
+func (s sessionMark) discard(ctx context.Context, dial mqttconn.DialFunc, cfg mqttconn.Config, broker string) (bool, error) {
 	if s.path == "" {
-		return nil
+		return false, nil
 	}
 	old, err := os.ReadFile(s.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("session mark: %w", err)
+		return false, fmt.Errorf("session mark: %w", err)
 	}
-	if string(old) == s.text(cfg.ClientID) {
-		return nil
+	if string(old) == s.text(cfg.ClientID, broker) {
+		return false, nil
 	}
 	cfg.Clean, cfg.Will, cfg.Resume = true, nil, nil
 	session, err := mqttconn.Connect(ctx, dial, cfg)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := session.Close(ctx); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.WriteFile(s.path, []byte(s.text(cfg.ClientID)), 0o600); err != nil {
-		return fmt.Errorf("session mark: %w", err)
+	if err := os.WriteFile(s.path, []byte(s.text(cfg.ClientID, broker)), 0o600); err != nil {
+		return false, fmt.Errorf("session mark: %w", err)
 	}
-	return nil
+	return true, nil
 }

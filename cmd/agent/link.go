@@ -64,7 +64,10 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 		}
 		return conn, nil
 	}
-	err := l.mark.discard(ctx, open, cfg)
+	anew, err := l.mark.discard(ctx, open, cfg, broker.address)
+	if anew {
+		cfg.Resume = nil // packet ids mean something to the broker that they were used with, and to no other
+	}
 	var session *mqttconn.Session
 	if err == nil {
 		session, err = mqttconn.Connect(ctx, open, cfg)
