@@ -4,7 +4,7 @@
 //
 //   - Put returns after the message is on disk (fsync), and not before. From then on it survives the process being killed
 //     and the power being cut, until it is released, or dropped within the bounds of [Config].
-//   - All messages of one Put are stored or none of them.
+//   - All messages of one Put are stored or none of them; with PutAt, the producer's cursor with them.
 //   - Within a lane messages are handed out in the order in which Put took them, and all waiting messages of a lane before
 //     those of the next one (unless [LiveFirst] is asked for).
 //   - What is dropped is counted by reason, and reported by a loss receipt, which is itself a message in the queue.

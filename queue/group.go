@@ -8,13 +8,14 @@ import (
 
 // request is what a caller wants to be in the next commit: messages, a job, or neither (Sync).
 type request struct {
-	msgs  []Message
-	keep  bool             // drop nothing for them
-	job   func(*txn) error // fails only if the commit has to fail
-	taken bool             // by a commit; guarded by mu
-	gone  bool             // its caller has given up; guarded by mu
-	first uint64           // answer, set before the group is done
-	err   error            // likewise
+	msgs   []Message
+	cursor *Cursor          // stored with the messages
+	keep   bool             // drop nothing for them
+	job    func(*txn) error // fails only if the commit has to fail
+	taken  bool             // by a commit; guarded by mu
+	gone   bool             // its caller has given up; guarded by mu
+	first  uint64           // answer, set before the group is done
+	err    error            // likewise
 }
 
 // group is the requests that share a commit. The first caller to join commits for all, in its own goroutine, as soon as

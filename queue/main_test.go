@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,8 @@ func TestMain(m *testing.M) {
 		childSteps(os.Getenv(childPath))
 	case "compact":
 		childCompact(os.Getenv(childPath))
+	case "cursor":
+		childCursor(os.Getenv(childPath))
 	case "hold":
 		childHold(os.Getenv(childPath))
 	}
@@ -205,6 +208,43 @@ func kind(err error) string {
 		}
 	}
 	return "other"
+}
+
+// childCursor stores message after message and their number in a cursor, and says each number, until it is killed.
+func childCursor(path string) {
+	q := childOpen(path)
+	value, _ := q.Cursor("count")
+	n, _ := strconv.Atoi(string(value))
+	for {
+		n++
+		if _, err := q.PutAt(context.Background(), queue.Cursor{Name: "count", Value: []byte(strconv.Itoa(n))},
+			queue.Message{Topic: "t", Payload: []byte(strconv.Itoa(n))}); err != nil {
+			say("open %v", err)
+			os.Exit(3)
+		}
+		say("ack %d", n)
+	}
+}
+
+// killAfterWords kills the child some time after it has said that many lines.
+func killAfterWords(t *testing.T, cmd *exec.Cmd, lines int) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewScanner(out)
+	for range lines {
+		if !in.Scan() {
+			t.Errorf("the child ended by itself: %v", in.Err())
+			break
+		}
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
 }
 
 // childHold opens the queue and keeps it until its standard input ends.

@@ -16,7 +16,13 @@ func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err err
 	if len(msgs) == 0 {
 		return 0, nil
 	}
+	return q.put(ctx, &request{msgs: msgs})
+}
+
+// put checks the messages of r and waits for its commit.
+func (q *Queue) put(ctx context.Context, r *request) (first uint64, err error) {
 	var size int64
+	msgs := r.msgs
 	for i := range msgs {
 		if err := msgs[i].validate(q.cfg.MaxMessage); err != nil {
 			if len(msgs) > 1 {
@@ -29,7 +35,6 @@ func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err err
 	if size > q.cfg.MaxBytes/2 {
 		return 0, &TooLargeError{Size: int(size), Max: int(q.cfg.MaxBytes / 2)}
 	}
-	r := &request{msgs: msgs}
 	if err := q.send(ctx, r); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func (q *Queue) salvage(damage error) (*store, error) {
 		return nil, err
 	}
 	defer p.close()
-	w := &wreck{p: p, origins: map[uint64]*origin{}, saved: map[uint64]bool{}, lost: map[uint64]Lane{}}
+	w := &wreck{p: p, origins: map[uint64]*origin{}, saved: map[uint64]bool{}, lost: map[uint64]Lane{}, cursors: map[string][]byte{}}
 	if err := createStore(path, q.cfg, true, w.saveAll, func() error { return setAside(path, &w.aside) }); err != nil {
 		return nil, fmt.Errorf("queue: salvage of a damaged file (%v): %w", damage, err)
 	}
@@ -57,7 +58,8 @@ type wreck struct {
 	heads   [laneSlots]uint64  // first sequence of a lane, where the tree says so for certain
 	whole   [laneSlots]bool    // the lane's tree has no holes: what isn't in it was released
 	saved   map[uint64]bool
-	lost    map[uint64]Lane // seen, but not whole
+	lost    map[uint64]Lane   // seen, but not whole
+	cursors map[string][]byte // whole ones, as stored
 
 	tx      *bbolt.Tx // of the new file
 	table   originTable
@@ -134,6 +136,10 @@ func (w *wreck) readTables() {
 			case string(bucketMeta):
 				if string(k) == string(keyEpoch) && len(v) == len(w.epoch) {
 					copy(w.epoch[:], v)
+				}
+			case string(bucketCursors):
+				if openCursor(string(k), v) != nil {
+					w.cursors[string(k)] = bytes.Clone(v)
 				}
 			}
 			return nil
@@ -294,10 +300,19 @@ func (w *wreck) save(db *bbolt.DB, seq uint64, rec []byte) error {
 	return nil
 }
 
-// finish writes the origins, and the receipts for what was lost.
+// finish writes the origins, the cursors, and the receipts for what was lost.
 func (w *wreck) finish() error {
 	if err := w.table.save(w.tx.Bucket(bucketOrigins)); err != nil {
 		return err
+	}
+	for name, stored := range w.cursors {
+		b, err := w.tx.CreateBucketIfNotExists(bucketCursors)
+		if err == nil {
+			err = b.Put([]byte(name), stored)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	losses := lossTable{}
 	for seq, lane := range w.lost {

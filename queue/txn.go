@@ -99,7 +99,7 @@ func (t *txn) idle(batch []*request) bool {
 		return false
 	}
 	for _, r := range batch {
-		if r.job != nil || len(r.msgs) > 0 {
+		if r.job != nil || r.cursor != nil || len(r.msgs) > 0 {
 			return false
 		}
 	}
@@ -161,10 +161,7 @@ func (t *txn) apply(batch []*request) error {
 				return err
 			}
 		} else if r.err == nil {
-			var err error
-			if r.first, err = t.put(r.msgs, r.keep); isRefusal(err) {
-				r.err = err
-			} else if err != nil {
+			if err := t.putRequest(r); err != nil {
 				return err
 			}
 		}
@@ -286,6 +283,18 @@ func (t *txn) put(msgs []Message, keep bool) (first uint64, err error) {
 	}
 	t.accepted += uint64(len(msgs))
 	return t.seq - uint64(len(msgs)) + 1, nil
+}
+
+// putRequest stores what r asks for; a refusal becomes its answer.
+func (t *txn) putRequest(r *request) (err error) {
+	if r.first, err = t.put(r.msgs, r.keep); isRefusal(err) {
+		r.err = err
+		return nil
+	}
+	if err == nil && r.cursor != nil {
+		err = t.setCursor(r.cursor)
+	}
+	return err
 }
 
 // maxArena is how much memory is kept between commits for their records.
