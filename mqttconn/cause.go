@@ -32,6 +32,7 @@ const (
 	CauseSilent      Cause = "silent"      // a ping was not answered: the path has forgotten the connection, or it is dead
 	CauseUnanswered  Cause = "unanswered"  // the broker stays silent about a message
 	CauseJournal     Cause = "journal"     // the journal failed
+	CauseOversize    Cause = "oversize"    // a message for us is too large even to be read past
 )
 
 // CauseOf classifies any error, those of this package as well as those of a dial function. What it does not know counts

@@ -49,7 +49,8 @@ type Config struct {
 	// 3000 B/s stood idle at QoS 1 (17.9 messages/s of 137 bytes with 7300, 19.6 with this, 20 at QoS 0). It is also
 	// all that a broken connection can make us send twice.
 	WindowMessages, WindowBytes int
-	// MaxInbound is the largest packet accepted from the broker; 0: 64 KiB.
+	// MaxInbound is the largest packet accepted from the broker; 0: 64 KiB. A larger message is read past without being kept,
+	// acknowledged so that it doesn't come again, counted in [Stats.Oversize] and told to Oversize.
 	MaxInbound int
 
 	// Release says what ends a receipt; the zero value wants both proofs.
@@ -59,8 +60,20 @@ type Config struct {
 	// Resume lists the flights of earlier connections, in the order in which they are to be sent. They are resumed if the
 	// broker kept the session; see [Session.Resumed].
 	Resume []Resume
-	// Handler gets the messages of subscriptions, one at a time and in order; see [Delivery]. nil: they are refused.
+	// Handler gets the messages of subscriptions, one at a time and in order; see [Delivery]. nil: they are thrown away.
 	Handler func(ctx context.Context, d Delivery) error
+	// Oversize is told the topic and the size of each message over MaxInbound; nil: nobody is. It must not block.
+	Oversize func(topic string, size int)
+
+	// Subscriptions are asked for once the session stands, beside what is published meanwhile. They need a Handler.
+	Subscriptions []Subscription
+	// Kept is what a session that the broker kept is known to hold, by the last call of Subscribed: that is not asked for
+	// again, and ended if it is not among Subscriptions any more.
+	Kept []Subscription
+	// Subscribed is called once, when the broker has answered for all of them, with what its session holds now and with
+	// the refusals; not if a kept session needed no change. It is the caller's to remember for the next connection's
+	// Kept. It must not call Close. nil: nobody is told.
+	Subscribed func(held []Subscription, refused error)
 }
 
 // Will is the last will (section 3.1.2.5).
@@ -113,7 +126,7 @@ func (c Config) withDefaults() Config {
 			c.TLS.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
 		}
 	}
-	c.Resume = slices.Clone(c.Resume)
+	c.Resume, c.Subscriptions, c.Kept = slices.Clone(c.Resume), slices.Clone(c.Subscriptions), slices.Clone(c.Kept)
 	return c
 }
 
@@ -140,6 +153,10 @@ func (c Config) Validate() error {
 		return fault("a timeout", "is negative")
 	case c.WindowMessages < 0 || c.WindowBytes < 0 || c.MaxInbound < 0:
 		return fault("a limit", "is negative")
+	case len(c.Subscriptions) > 0 && c.Handler == nil:
+		return fault("Subscriptions", "need a Handler")
+	case slices.ContainsFunc(c.Subscriptions, func(s Subscription) bool { return s.QoS > 1 || s.Filter == "" || len(s.Filter) > maxString }):
+		return fault("Subscriptions", "must have a filter of 1 to 65535 bytes and QoS 0 or 1")
 	case int(c.Release) >= len(releaseNames):
 		return fault("Release", "is unknown")
 	case c.TLS != nil && c.TLS.ServerName == "" && !c.TLS.InsecureSkipVerify:

@@ -122,6 +122,8 @@ func kindOf(p packet) string {
 		return "SUBSCRIBE"
 	case *packets.PingreqPacket:
 		return "PINGREQ"
+	case *packets.UnsubscribePacket:
+		return "UNSUBSCRIBE"
 	case *packets.PubackPacket:
 		return "PUBACK"
 	case *packets.DisconnectPacket:
@@ -179,6 +181,8 @@ func (b *fakeBroker) act(p packet) []byte {
 		return ackBytes(packets.Pubcomp, p.MessageID)
 	case *packets.PingreqPacket:
 		return []byte{packets.Pingresp << 4, 0}
+	case *packets.UnsubscribePacket:
+		return ackBytes(packets.Unsuback, p.MessageID)
 	case *packets.SubscribePacket:
 		return append([]byte{packets.Suback << 4, byte(2 + len(p.Qoss)), byte(p.MessageID >> 8), byte(p.MessageID)}, p.Qoss...)
 	}

@@ -9,19 +9,20 @@ import (
 
 // Packet types (MQTT 3.1.1, section 2.2.1).
 const (
-	typeConnect    = 1
-	typeConnack    = 2
-	typePublish    = 3
-	typePuback     = 4
-	typePubrec     = 5
-	typePubrel     = 6
-	typePubcomp    = 7
-	typeSubscribe  = 8
-	typeSuback     = 9
-	typeUnsuback   = 11
-	typePingreq    = 12
-	typePingresp   = 13
-	typeDisconnect = 14
+	typeConnect     = 1
+	typeConnack     = 2
+	typePublish     = 3
+	typePuback      = 4
+	typePubrec      = 5
+	typePubrel      = 6
+	typePubcomp     = 7
+	typeSubscribe   = 8
+	typeSuback      = 9
+	typeUnsubscribe = 10
+	typeUnsuback    = 11
+	typePingreq     = 12
+	typePingresp    = 13
+	typeDisconnect  = 14
 )
 
 // maxHeader is the longest fixed header: the type and four bytes of length (section 2.2).
@@ -49,44 +50,79 @@ func (f frame) publishID() uint16 {
 }
 
 // readFrame reads one packet. Nothing larger than limit is ever allocated, whatever the length field says. buf is used
-// again if it is large enough.
-func readFrame(r *bufio.Reader, limit int, buf []byte) (frame, error) {
-	buf = buf[:0]
+// again if it is large enough. Of a PUBLISH over the limit it returns the beginning alone and how many bytes follow.
+func readFrame(r *bufio.Reader, limit int, buf []byte) (f frame, skip int, err error) {
+	buf, length, err := readHeader(r, buf[:0])
+	if err != nil {
+		return frame{}, 0, err
+	}
+	header, take := len(buf), length
+	if header+length > limit {
+		if buf[0]>>4 != typePublish || length > maxSkip {
+			return frame{}, 0, oversize(buf[0]>>4, header+length, limit)
+		}
+		if take, err = publishHead(r, buf[0], length); err != nil {
+			return frame{}, 0, err
+		}
+		if header+take > limit {
+			return frame{}, 0, oversize(typePublish, header+length, limit)
+		}
+		skip = length - take
+	}
+	if cap(buf) < header+take {
+		buf = append(make([]byte, 0, header+take), buf...)
+	}
+	buf = buf[:header+take]
+	if _, err := io.ReadFull(r, buf[header:]); err != nil {
+		return frame{}, 0, midFrame(err)
+	}
+	return frame{bytes: buf, body: buf[header:]}, skip, nil
+}
+
+// maxSkip is the longest message that is read past: at the 3 KB/s of GPRS a minute and a half. What is longer ends the
+// session, for the connection could do nothing else for so long.
+const maxSkip = 256 << 10
+
+// readHeader appends the fixed header to buf (section 2.2).
+func readHeader(r *bufio.Reader, buf []byte) (header []byte, length int, err error) {
 	first, err := r.ReadByte()
 	if err != nil {
-		return frame{}, err
+		return nil, 0, err
 	}
 	if err := checkFirst(first); err != nil {
-		return frame{}, err
+		return nil, 0, err
 	}
 	buf = append(buf, first)
-	length := 0
 	for shift := 0; ; shift += 7 {
 		b, err := r.ReadByte()
 		if err != nil {
-			return frame{}, midFrame(err)
+			return nil, 0, midFrame(err)
 		}
 		buf = append(buf, b)
 		length |= int(b&0x7f) << shift
 		if b&0x80 == 0 {
-			break
+			return buf, length, nil
 		}
 		if len(buf) == maxHeader {
-			return frame{}, malformed("a length field of more than four bytes")
+			return nil, 0, malformed("a length field of more than four bytes")
 		}
 	}
-	header := len(buf)
-	if header+length > limit {
-		return frame{}, malformed("a packet of type %d with %d bytes, over the limit of %d", first>>4, header+length, limit)
+}
+
+// publishHead is the length of topic and packet id of a PUBLISH (section 3.3.2), of which r stands behind the fixed header.
+func publishHead(r *bufio.Reader, first byte, length int) (int, error) {
+	size, err := r.Peek(2)
+	if err != nil {
+		return 0, midFrame(err)
 	}
-	if cap(buf) < header+length {
-		buf = append(make([]byte, 0, header+length), buf...)
+	head := 2 + int(binary.BigEndian.Uint16(size))
+	if first>>1&3 > 0 {
+		head += 2
 	}
-	buf = buf[:header+length]
-	if _, err := io.ReadFull(r, buf[header:]); err != nil {
-		return frame{}, midFrame(err)
+	if head > length {
+		return 0, malformed("a PUBLISH whose topic is longer than the packet")
 	}
-	return frame{bytes: buf, body: buf[header:]}, nil
+	return head, nil
 }
 
 // midFrame turns an end of the stream inside a packet into the error that it is.
@@ -99,6 +135,17 @@ func midFrame(err error) error {
 
 func malformed(format string, args ...any) error {
 	return &Error{Op: "session", Cause: CauseProtocol, Err: fmt.Errorf("the broker sent "+format, args...)}
+}
+
+// oversize is the error for a packet that can't even be read past. A broker that keeps the session sends a message again on
+// the next connection, so whoever dials should discard the session first; see [Config.Clean].
+func oversize(kind byte, size, limit int) error {
+	cause := CauseProtocol
+	if kind == typePublish {
+		cause = CauseOversize
+	}
+	return &Error{Op: "session", Cause: cause,
+		Err: fmt.Errorf("the broker sent a packet of type %d with %d bytes, over the limit of %d", kind, size, limit)}
 }
 
 // splitFrame takes a packet that is already in memory apart. It is for what Paho writes: exactly one packet a Write.
@@ -181,4 +228,9 @@ func (f frame) publishFits() bool {
 // pubrel is the packet that releases an id at the broker (section 3.6).
 func pubrel(id uint16) []byte {
 	return binary.BigEndian.AppendUint16([]byte{typePubrel<<4 | 2, 2}, id)
+}
+
+// acknowledgement is a PUBACK or PUBREC for a message of the broker.
+func acknowledgement(kind byte, id uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte{kind << 4, 2}, id)
 }

@@ -19,13 +19,14 @@ func FuzzReadFrame(f *testing.F) {
 		{0x62, 2, 0, 1},          // PUBREL
 		{0x90, 5, 0, 1, 1, 1, 1}, // SUBACK with three codes
 		{0xd0, 0},                // PINGRESP
-		{0x32, 8, 0, 1, 'a', 0, 1, 'x', 'y', 'z'},                // PUBLISH
-		{0x30, 3, 0, 1, 'a'},                                     // PUBLISH without payload
-		{0x30, 0x83, 0x80, 0, 0, 1, 'a'},                         // length in more bytes than needed
-		{0x30, 0xff, 0xff, 0xff, 0x7f},                           // 256 MiB
-		{0x30, 0x80, 0x80, 0x80, 0x80, 1},                        // length without end
-		{0x30, 5, 0, 9, 'a', 'b', 'c'},                           // topic over the end
-		append([]byte{0x30, 70, 0, 1, 'a'}, make([]byte, 67)...), // over the limit
+		{0x32, 8, 0, 1, 'a', 0, 1, 'x', 'y', 'z'},                        // PUBLISH
+		{0x30, 3, 0, 1, 'a'},                                             // PUBLISH without payload
+		{0x30, 0x83, 0x80, 0, 0, 1, 'a'},                                 // length in more bytes than needed
+		{0x30, 0xff, 0xff, 0xff, 0x7f},                                   // 256 MiB
+		{0x30, 0x80, 0x80, 0x80, 0x80, 1},                                // length without end
+		{0x30, 5, 0, 9, 'a', 'b', 'c'},                                   // topic over the end
+		append([]byte{0x30, 70, 0, 1, 'a'}, make([]byte, 67)...),         // over the limit
+		append([]byte{0x32, 70, 0, 1, 'a', 0, 7}, make([]byte, 65+4)...), // and with an id, and another packet after it
 	} {
 		f.Add(seed)
 	}
@@ -35,7 +36,7 @@ func FuzzReadFrame(f *testing.F) {
 		var buf []byte
 		taken := 0
 		for {
-			fr, err := readFrame(r, limit, buf)
+			fr, skip, err := readFrame(r, limit, buf)
 			if err == io.EOF && taken != len(data) {
 				t.Fatalf("clean end after %d of %d bytes", taken, len(data))
 			}
@@ -52,6 +53,16 @@ func FuzzReadFrame(f *testing.F) {
 			taken += len(fr.bytes)
 			if fr.check() != nil {
 				return
+			}
+			if skip > 0 { // the rest of a message over the limit
+				if fr.kind() != typePublish || len(fr.bytes)+skip <= limit {
+					t.Fatalf("%d bytes left out after % x", skip, fr.bytes)
+				}
+				n, err := r.Discard(skip)
+				if taken += n; err != nil {
+					return
+				}
+				continue
 			}
 			if _, err := packets.ReadPacket(bytes.NewReader(fr.bytes)); err != nil {
 				t.Fatalf("Paho cannot read % x: %v", fr.bytes, err)
@@ -70,7 +81,7 @@ func FuzzSplitFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := readFrame(bufio.NewReader(bytes.NewReader(data)), len(data), nil)
+		again, _, err := readFrame(bufio.NewReader(bytes.NewReader(data)), len(data), nil)
 		if checkFirst(data[0]) == nil && (err != nil || !bytes.Equal(again.body, fr.body)) {
 			t.Fatalf("% x: split body % x, read body % x (%v)", data, fr.body, again.body, err)
 		}

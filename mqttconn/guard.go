@@ -26,6 +26,7 @@ type guard struct {
 
 	writeTimeout time.Duration
 	maxInbound   int
+	oversize     func(topic string, size int)
 
 	// Reader goroutine only.
 	in     *bufio.Reader
@@ -40,9 +41,9 @@ type guard struct {
 	leaving   bool // DISCONNECT is queued or written
 	ended     bool
 	connack   *connack
-	topics    map[uint16]int // SUBSCRIBE on its way: packet id → topics
+	topics    map[uint16]int // SUBSCRIBE on its way: packet id → topics; 0: UNSUBSCRIBE
 	pingSince time.Time      // zero: no ping unanswered
-	stats     Stats          // Pings and PingBytes
+	stats     Stats          // Pings, PingBytes and Oversize
 }
 
 // connack is what the broker said to CONNECT.
@@ -56,7 +57,7 @@ var _ net.Conn = (*guard)(nil)
 func newGuard(lower *lowerConn, conn net.Conn, cfg Config, l *ledger, fail func(error)) *guard {
 	return &guard{
 		lower: lower, conn: conn, ledger: l, journal: cfg.Journal, fail: fail,
-		writeTimeout: cfg.WriteTimeout, maxInbound: cfg.MaxInbound,
+		writeTimeout: cfg.WriteTimeout, maxInbound: cfg.MaxInbound, oversize: cfg.Oversize,
 		in:   bufio.NewReaderSize(conn, 2048),
 		wake: make(chan struct{}, 1), flushed: make(chan struct{}),
 		topics: make(map[uint16]int),
@@ -66,11 +67,17 @@ func newGuard(lower *lowerConn, conn net.Conn, cfg Config, l *ledger, fail func(
 // Read hands Paho one checked packet after the other.
 func (g *guard) Read(p []byte) (int, error) {
 	for len(g.unread) == 0 {
-		f, err := readFrame(g.in, g.maxInbound, g.buf)
+		f, skip, err := readFrame(g.in, g.maxInbound, g.buf)
 		if err != nil {
 			return 0, g.readFailed(err)
 		}
 		g.buf = f.bytes
+		if skip > 0 {
+			if err := g.readPast(f, skip); err != nil {
+				return 0, g.readFailed(err)
+			}
+			continue
+		}
 		pass, err := g.inspect(f)
 		if err != nil {
 			g.fail(err)

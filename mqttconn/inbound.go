@@ -1,7 +1,9 @@
 package mqttconn
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -23,7 +25,7 @@ func (g *guard) inspect(f frame) (pass bool, err error) {
 	case typePingresp:
 		g.ponged()
 	case typeUnsuback:
-		return false, nil // nothing here unsubscribes
+		return g.unsubscribed(f), nil
 	}
 	return true, nil
 }
@@ -49,7 +51,7 @@ func (g *guard) subscribed(f frame) (pass bool, err error) {
 	want, known := g.topics[f.id()]
 	delete(g.topics, f.id())
 	g.mu.Unlock()
-	if !known {
+	if !known || want == 0 {
 		g.ledger.stray()
 		return false, nil
 	}
@@ -57,6 +59,48 @@ func (g *guard) subscribed(f frame) (pass bool, err error) {
 		return false, malformed("a SUBACK with %d codes for %d topics", got, want)
 	}
 	return true, nil
+}
+
+// unsubscribed lets an UNSUBACK through that was asked for; any other would free a packet id in Paho's table.
+func (g *guard) unsubscribed(f frame) bool {
+	g.mu.Lock()
+	topics, known := g.topics[f.id()]
+	if known = known && topics == 0; known {
+		delete(g.topics, f.id())
+	}
+	g.mu.Unlock()
+	if !known {
+		g.ledger.stray()
+	}
+	return known
+}
+
+// readPast disposes of a message over the limit, whose beginning is f and of which skip bytes follow. It is acknowledged:
+// otherwise the broker would send it again on each connection. Of QoS 2 Paho answers the PUBREL.
+func (g *guard) readPast(f frame, skip int) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if g.hello() == nil {
+		return malformed("a PUBLISH before CONNACK")
+	}
+	if _, err := io.CopyN(io.Discard, g.in, int64(skip)); err != nil {
+		return midFrame(err)
+	}
+	switch f.qos() {
+	case 1:
+		g.enqueue(packet{kind: typePuback, bytes: acknowledgement(typePuback, f.publishID())})
+	case 2:
+		g.enqueue(packet{kind: typePubrec, bytes: acknowledgement(typePubrec, f.publishID())})
+	}
+	g.mu.Lock()
+	g.stats.Oversize++
+	g.mu.Unlock()
+	if g.oversize != nil {
+		topic := int(binary.BigEndian.Uint16(f.body))
+		g.oversize(string(f.body[2:2+topic]), len(f.bytes)+skip)
+	}
+	return nil
 }
 
 func (g *guard) ponged() {

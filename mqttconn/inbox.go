@@ -2,8 +2,6 @@ package mqttconn
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -63,53 +61,16 @@ func (b *inbox) serve(ctx context.Context, handle func(context.Context, Delivery
 			return
 		case m := <-b.messages:
 			d := Delivery{Topic: m.Topic(), Payload: m.Payload(), QoS: m.Qos(), Retained: m.Retained(), Duplicate: m.Duplicate()}
-			taken := handle != nil && handle(ctx, d) == nil
+			if handle == nil { // left over from a subscription that nobody wants any more: kept back, it would come at each connection
+				b.count(false)
+				m.Ack()
+				continue
+			}
+			taken := handle(ctx, d) == nil
 			b.count(taken)
 			if taken {
 				m.Ack()
 			}
 		}
 	}
-}
-
-// Subscribe asks for the messages of one topic filter, which then go to [Config.Handler], and waits for the broker's answer.
-// It returns the QoS that the broker grants. QoS 2 is not offered: handlers have to know repeats anyway.
-func (s *Session) Subscribe(ctx context.Context, filter string, qos byte) (granted byte, err error) {
-	fault := func(cause Cause, format string, args ...any) error {
-		return &Error{Op: "subscribe", Cause: cause, Err: fmt.Errorf(format, args...)}
-	}
-	switch {
-	case qos > 1:
-		return 0, fault(CauseConfig, "QoS %d is not offered, only 0 and 1", qos)
-	case s.handler == nil:
-		return 0, fault(CauseConfig, "there is no handler for messages")
-	case len(filter) > maxString:
-		return 0, fault(CauseConfig, "filter is longer than 65535 bytes")
-	}
-	token, ok := s.client.Subscribe(filter, qos, nil).(*mqtt.SubscribeToken)
-	if !ok {
-		return 0, fault(CauseProtocol, "the MQTT client gave no token")
-	}
-	select {
-	case <-token.Done():
-	case <-s.done:
-		return 0, fault(CauseOf(s.err), "connection ended before the answer: %w", bare(s.err))
-	case <-ctx.Done():
-		return 0, newError("subscribe", ctx.Err())
-	}
-	if err := token.Error(); err != nil {
-		select {
-		case <-s.done:
-			err = bare(s.err)
-		default:
-		}
-		return 0, fault(CauseOf(err), "filter %.100q: %w", filter, err)
-	}
-	for _, code := range token.Result() { // one filter, one code
-		if code > 1 {
-			return 0, fault(CauseCredentials, "the broker refused the filter %.100q (SUBACK %#x)", filter, code)
-		}
-		return code, nil
-	}
-	return 0, fault(CauseProtocol, "%w", errors.New("the broker's answer carries no code"))
 }

@@ -42,6 +42,8 @@ func (g *guard) Write(p []byte) (int, error) {
 		err = g.releasing(f, &out)
 	case typeSubscribe:
 		err = g.subscribing(f)
+	case typeUnsubscribe:
+		err = g.unsubscribing(f)
 	}
 	if err != nil {
 		return 0, g.writeFailed(err)
@@ -95,6 +97,16 @@ func (g *guard) subscribing(f frame) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.topics[f.id()] = topics
+	return nil
+}
+
+func (g *guard) unsubscribing(f frame) error {
+	if len(f.body) < 2 {
+		return errors.New("an UNSUBSCRIBE without packet id")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.topics[f.id()] = 0
 	return nil
 }
 

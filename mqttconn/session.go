@@ -32,10 +32,11 @@ type Session struct {
 	workers sync.WaitGroup
 	closing sync.Once
 
-	failing sync.Once
-	err     error         // written once, before done is closed
-	done    chan struct{} // the session has ended
-	stopped chan struct{} // and every goroutine of it
+	failing  sync.Once
+	err      error         // written once, before done is closed
+	done     chan struct{} // the session has ended
+	standing chan struct{} // closed when the broker has accepted it
+	stopped  chan struct{} // and every goroutine of it
 }
 
 // Connect opens a connection with dial, once, and a session on it. It returns when the broker has accepted the session and
@@ -85,6 +86,7 @@ func newSession(lower *lowerConn, conn net.Conn, cfg Config) *Session {
 	s := &Session{
 		lower: lower, inbox: newInbox(), handler: cfg.Handler,
 		turn: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
+		standing: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -100,6 +102,7 @@ func newSession(lower *lowerConn, conn net.Conn, cfg Config) *Session {
 	s.workers.Go(func() { s.guard.send(ctx) })
 	s.workers.Go(func() { s.ledger.prove(ctx, lower.WaitAcked) })
 	s.workers.Go(func() { s.inbox.serve(ctx, cfg.Handler) })
+	s.workers.Go(func() { s.settle(ctx, cfg) })
 	return s
 }
 
@@ -172,6 +175,7 @@ func (s *Session) shakeHands(ctx context.Context, cfg Config) error {
 		<-s.done
 		return s.err
 	}
+	close(s.standing)
 	return nil
 }
 
@@ -299,7 +303,7 @@ func (s *Session) Err() error {
 func (s *Session) Stats() Stats {
 	st := s.ledger.snapshot()
 	g := s.guard.snapshot()
-	st.Pings, st.PingBytes = g.Pings, g.PingBytes
+	st.Pings, st.PingBytes, st.Oversize = g.Pings, g.PingBytes, g.Oversize
 	s.inbox.mu.Lock()
 	st.Received, st.Dropped = s.inbox.received, s.inbox.dropped
 	s.inbox.mu.Unlock()

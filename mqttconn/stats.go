@@ -10,7 +10,8 @@ type Stats struct {
 	Strays         uint64 // answers of the broker that fit no message on its way, ignored
 	Pings          uint64 // pings sent
 	Received       uint64 // messages of subscriptions that the handler has accepted
-	Dropped        uint64 // messages of subscriptions not taken: inbox full, or the handler failed
+	Dropped        uint64 // messages of subscriptions not taken: inbox full, the handler failed, or there is none
+	Oversize       uint64 // messages over MaxInbound, read past and acknowledged
 
 	InFlight      int // messages that occupy the window now
 	InFlightBytes int // and their bytes
