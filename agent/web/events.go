@@ -35,10 +35,10 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	drawn := uint64(0)
 	s.stream(w, r, func(st agent.Status) []event {
 		v := newView(st)
-		out := []event{{"now", render("now", v)}, {"lists", render("lists", v)}}
+		out := []event{{"now", nowPart(v)}, {"lists", listsPart(v)}}
 		if n := s.history.recorded(); n != drawn {
 			drawn = n
-			out = append(out, event{"charts", render("charts", newCharts(s.history.all(), st))})
+			out = append(out, event{"charts", chartsPart(newCharts(s.history.all(), st))})
 		}
 		return out
 	})

@@ -3,47 +3,49 @@ package web
 import (
 	"net/http"
 	"runtime"
-	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fieldpost/fieldpost/agent"
 )
 
+// maxScrapes is how many may ask at a time: each costs a status and a look into /proc.
+const maxScrapes = 4
+
 // metrics serves the status in Prometheus' text format, beside what there is to say of the process. No label carries
 // what identifies a SIM or a module.
 func metrics(status func() agent.Status) http.Handler {
-	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(
-		collector{status, families()},
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
-		MaxRequestsInFlight: 4,                        // a scrape reads /proc and stops the world for a moment
-		ErrorHandling:       promhttp.ContinueOnError, // two sources of one name must not hide the rest
+	all := append(families(), processFamilies()...)
+	scrapes := make(chan struct{}, maxScrapes)
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case scrapes <- struct{}{}:
+			defer func() { <-scrapes }()
+		default:
+			http.Error(w, "Enough others ask for the metrics already.", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", expositionType)
+		_, _ = w.Write(expose(all, status())) // fails only when the client has gone
 	})
 }
 
 // family is one metric family: how it is described and what it is read from.
 type family struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	read func(agent.Status, emit)
+	name, help string
+	kind       string // "gauge" or "counter"
+	labels     []string
+	read       func(agent.Status, emit)
 }
 
 // emit takes one value of a family with the values of its labels.
 type emit func(value float64, labels ...string)
 
 func gauge(name, help string, read func(agent.Status, emit), labels ...string) family {
-	return family{prometheus.NewDesc("fieldpost_"+name, help, labels, nil), prometheus.GaugeValue, read}
+	return family{"fieldpost_" + name, help, "gauge", labels, read}
 }
 
 func counter(name, help string, read func(agent.Status, emit), labels ...string) family {
-	return family{prometheus.NewDesc("fieldpost_"+name, help, labels, nil), prometheus.CounterValue, read}
+	return family{"fieldpost_" + name, help, "counter", labels, read}
 }
 
 // families is what the agent tells about itself.
@@ -143,30 +145,6 @@ func sourceFamilies() []family {
 					putTime(func(v float64, _ ...string) { put(v, s.Name) }, s.LastAt)
 				}
 			}, "source"),
-	}
-}
-
-// collector turns one status into metrics at each scrape, so that all of them are of the same moment.
-type collector struct {
-	status   func() agent.Status
-	families []family
-}
-
-func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, f := range c.families {
-		ch <- f.desc
-	}
-}
-
-func (c collector) Collect(ch chan<- prometheus.Metric) {
-	st := c.status()
-	for _, f := range c.families {
-		f.read(st, func(value float64, labels ...string) {
-			for i := range labels {
-				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD") // the format takes nothing else
-			}
-			ch <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
-		})
 	}
 }
 

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func scrape(t *testing.T, st agent.Status) string {
 func has(body, line string) bool { return strings.Contains("\n"+body, "\n"+line+"\n") }
 
 func TestMetricsAreNamedWell(t *testing.T) {
+	// Prometheus' own reader: a line that it doesn't take costs the whole scrape.
 	problems, err := promlint.New(strings.NewReader(scrape(t, searching(noon)))).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +75,11 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("the scrape lacks %q", want)
 		}
+	}
+	if found := regexp.MustCompile(`\nprocess_resident_memory_bytes ([1-9]\S*)\n`).FindStringSubmatch(body); found == nil {
+		t.Error("no resident memory")
+	} else if n, err := strconv.ParseFloat(found[1], 64); err != nil || n < 1<<20 || n > 1<<31 {
+		t.Errorf("resident memory: got %s bytes", found[1])
 	}
 	if up := scrape(t, healthy(noon)); !has(up, "fieldpost_link_outages_total 3") {
 		t.Error("the session that stands counts as an outage")

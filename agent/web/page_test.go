@@ -198,7 +198,7 @@ func TestChartsRememberADay(t *testing.T) {
 		page := charts()
 		wantInOrder(t, page, "Waiting messages over the last 6 h: 3 now, 1\u202f204 at most",
 			// An hour of six is 40 columns of 240, and the one in which it ends.
-			`<rect class="out" x="159" width="41" height="100"/>`, "2\u202f000", "not connected",
+			`<rect class="out" x="159" width="41" height="100"></rect>`, "2\u202f000", "not connected",
 			"Signal over the last 6 h: −79 dBm now, −109 dBm at the weakest")
 
 		b.set(healthy(time.Now()))
