@@ -63,6 +63,7 @@ Ends with a verdict. The exit code is 0 only if every accepted reading reached t
 type verdict struct {
 	Schema       int     `json:"schema"`
 	Seed         uint64  `json:"seed"`
+	Messages     int     `json:"messages"`  // asked for
 	Published    int     `json:"published"` // accepted by the agent
 	Received     int     `json:"received"`  // different readings at the cloud
 	Missing      int     `json:"missing"`
@@ -75,7 +76,9 @@ type verdict struct {
 	DurationS    float64 `json:"duration_s"`
 }
 
-func (v verdict) good() bool { return v.Missing == 0 && v.Duplicates == 0 && v.OutOfOrder == 0 }
+func (v verdict) good() bool {
+	return v.Published == v.Messages && v.Missing == 0 && v.Duplicates == 0 && v.OutOfOrder == 0
+}
 
 func runDemo(ctx context.Context, o demoOptions, out, errOut io.Writer) error {
 	dir, err := os.MkdirTemp("", "fieldpost-demo")
@@ -187,16 +190,16 @@ func (d *demo) play(ctx context.Context, view *demoView) (verdict, error) {
 		f := d.frame(outage.covered)
 		outage.follow(f, d.module)
 		view.draw(f)
-		if allSensed && f.received >= f.accepted && f.status.Queue.Messages == 0 {
+		if allSensed && outage.over && f.received >= f.accepted && f.status.Queue.Messages == 0 {
 			break
 		}
 		select {
 		case <-tick.C:
 		case err := <-sensed:
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				return verdict{}, err
 			}
-			allSensed = true
+			allSensed = err == nil
 		case err := <-d.ended:
 			d.ended <- nil
 			return verdict{}, errors.Join(errors.New("demo: the agent ended"), err)
@@ -253,7 +256,7 @@ func (a *outage) follow(f demoFrame, m *gsmsim.Module) {
 
 func (d *demo) frame(covered bool) demoFrame {
 	f := demoFrame{elapsed: time.Since(d.begin), covered: covered, messages: d.options.messages,
-		published: int(d.sensors.published.Load()), accepted: int(d.sensors.accepted.Load()), status: d.device.agent.Status()}
+		accepted: int(d.sensors.accepted.Load()), status: d.device.agent.Status()}
 	f.received, f.duplicates, f.disorders = d.cloud.counts()
 	f.up, f.down = d.air()
 	return f
@@ -265,7 +268,8 @@ func (d *demo) air() (up, down uint64) {
 }
 
 func (d *demo) count(a *outage) verdict {
-	v := verdict{Schema: 1, Seed: d.options.seed, Published: int(d.sensors.accepted.Load()), DurationS: time.Since(d.begin).Round(100 * time.Millisecond).Seconds()}
+	v := verdict{Schema: 1, Seed: d.options.seed, Messages: d.options.messages, Published: int(d.sensors.accepted.Load()),
+		DurationS: time.Since(d.begin).Round(100 * time.Millisecond).Seconds()}
 	v.Received, v.Duplicates, v.OutOfOrder = d.cloud.counts()
 	v.Missing = max(0, v.Published-v.Received)
 	if a.begun > 0 {
@@ -298,15 +302,15 @@ func (v verdict) print(w io.Writer) {
 		word = "BAD"
 	}
 	fmt.Fprintf(w, "verdict: %s after %.0f s\n", word, v.DurationS)
-	fmt.Fprintf(w, "  published     %6d  readings that the agent accepted\n", v.Published)
+	fmt.Fprintf(w, "  published     %6d  of %s, each accepted by the agent\n", v.Published, plural(v.Messages, "reading"))
 	fmt.Fprintf(w, "  received      %6d  different readings at the cloud\n", v.Received)
 	fmt.Fprintf(w, "  missing       %6d\n", v.Missing)
 	fmt.Fprintf(w, "  duplicates    %6d\n", v.Duplicates)
 	fmt.Fprintf(w, "  out of order  %6d\n", v.OutOfOrder)
-	fmt.Fprintf(w, "  outages       %6d  loss of coverage; %d reconnect\n", v.Outages, v.Reconnects)
+	fmt.Fprintf(w, "  outages       %6d  loss of coverage; %s\n", v.Outages, plural(v.Reconnects, "reconnect"))
 	fmt.Fprintf(w, "  on the air    %s up, %s down (%.0f bytes a reading)\n", size(v.AirBytesUp), size(v.AirBytesDown),
 		float64(v.AirBytesUp+v.AirBytesDown)/float64(max(v.Received, 1)))
-	fmt.Fprintf(w, "again: fieldpost demo --seed %d --messages %d\n", v.Seed, v.Published)
+	fmt.Fprintf(w, "again: fieldpost demo --seed %d --messages %d\n", v.Seed, v.Messages)
 }
 
 func freeAddress() (string, error) {

@@ -24,10 +24,7 @@ var demoTopics = []struct {
 
 // sensors publish to the agent's local listener as any MQTT client would: a reading counts as accepted when its PUBACK
 // has come.
-type sensors struct {
-	published atomic.Int64
-	accepted  atomic.Int64
-}
+type sensors struct{ accepted atomic.Int64 }
 
 // run publishes messages readings in all, spread over the given time, and returns when each has been accepted.
 func (s *sensors) run(ctx context.Context, addr string, messages int, over time.Duration, seed uint64) error {
@@ -65,11 +62,13 @@ func (s *sensors) sensor(ctx context.Context, which int, addr string, count int,
 		if err != nil {
 			return err
 		}
-		s.published.Add(1)
 		if err := wait(ctx, client.Publish(kind.topic, 1, false, payload)); err != nil {
 			return fmt.Errorf("demo: the agent did not accept reading %d of %s: %w", n, kind.topic, err)
 		}
 		s.accepted.Add(1)
+		if n == count {
+			break
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/fieldpost/fieldpost/agent"
 )
 
@@ -16,7 +14,7 @@ import (
 type demoFrame struct {
 	elapsed                         time.Duration
 	covered                         bool
-	messages, published, accepted   int
+	messages, accepted              int
 	received, duplicates, disorders int
 	status                          agent.Status
 	up, down                        uint64 // bytes on the air
@@ -24,57 +22,92 @@ type demoFrame struct {
 
 // demoView draws the frames: on a terminal in place, elsewhere a line for each thing that happens.
 type demoView struct {
-	out   io.Writer
-	live  bool
-	color bool
-	lines int // drawn, to be drawn over
-	last  demoFrame
-	begun bool
+	out    io.Writer
+	screen func() (columns, lines int) // of the terminal; nil: there is none
+	color  bool
+	lines  int // drawn, to be drawn over
+	last   demoFrame
+	begun  bool
 }
 
 func newDemoView(out io.Writer) *demoView {
-	f, ok := out.(*os.File)
-	live := ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-	return &demoView{out: out, live: live, color: live && os.Getenv("NO_COLOR") == ""}
+	v := &demoView{out: out}
+	if f, ok := out.(*os.File); ok && isLive(f) {
+		v.screen, v.color = func() (int, int) { return screenOf(f) }, os.Getenv("NO_COLOR") == ""
+	}
+	return v
 }
 
 func (v *demoView) draw(f demoFrame) {
-	if !v.live {
+	if v.screen == nil {
 		v.tell(f)
 		v.last, v.begun = f, true
 		return
 	}
+	columns, lines := v.screen()
 	rows := v.rows(f)
+	rows = rows[:min(len(rows), max(lines-1, 1))] // the cursor needs the last one
 	if v.lines > 0 {
 		fmt.Fprintf(v.out, "\x1b[%dA", v.lines)
 	}
-	for _, row := range rows {
-		fmt.Fprintf(v.out, "\x1b[2K%s\n", row)
+	for _, r := range rows {
+		fmt.Fprintf(v.out, "\x1b[2K%s\n", v.line(r, columns-1)) // a full line would wrap on some terminals
 	}
 	v.lines = len(rows)
 	v.last, v.begun = f, true
 }
 
-func (v *demoView) rows(f demoFrame) []string {
-	coverage := v.paint(32, "● coverage")
-	if !f.covered {
-		coverage = v.paint(31, "○ no coverage")
+// row is a line of the live view: what is plain and what follows in a colour.
+type row struct {
+	plain string
+	color int // SGR number; 0: none
+	text  string
+}
+
+// line writes a row on no more than the given columns.
+func (v *demoView) line(r row, columns int) string {
+	plain := clip(r.plain, columns)
+	text := clip(r.text, max(columns-len([]rune(plain)), 0))
+	if r.text == "" || text == "…" {
+		return plain
 	}
-	link := v.paint(33, "◌ "+clip(f.status.Reason, 66))
+	if !v.color || r.color == 0 {
+		return plain + text
+	}
+	return fmt.Sprintf("%s\x1b[%dm%s\x1b[0m", plain, r.color, text)
+}
+
+const (
+	bold   = 1
+	red    = 31
+	green  = 32
+	yellow = 33
+)
+
+func (v *demoView) rows(f demoFrame) []row {
+	coverage := row{"  radio     ", green, "● coverage"}
+	if !f.covered {
+		coverage = row{"  radio     ", red, "○ no coverage"}
+	}
+	link := row{"  link      ", yellow, "◌ " + f.status.Reason}
 	if f.status.Verdict == agent.VerdictOK {
-		link = v.paint(32, "● "+clip(f.status.Reason, 66))
+		link = row{"  link      ", green, "● " + f.status.Reason}
 	}
 	waiting := int(f.status.Queue.Messages)
-	return []string{
-		fmt.Sprintf("%s  %s", clock(f.elapsed), v.paint(1, "a reading crosses a GPRS link, and none is lost")),
-		"",
-		fmt.Sprintf("  sensors   %s %4d of %d accepted", bar(f.accepted, f.messages), f.accepted, f.messages),
-		fmt.Sprintf("  on disk   %s %4d waiting", bar(waiting, f.messages), waiting),
-		fmt.Sprintf("  radio     %s", coverage),
-		fmt.Sprintf("  link      %s", link),
-		fmt.Sprintf("  cloud     %s %4d of %d received, %d doubled, %d out of order", bar(f.received, f.messages), f.received, f.messages, f.duplicates, f.disorders),
-		fmt.Sprintf("  on air    %s up, %s down", size(f.up), size(f.down)),
-		"",
+	counted := func(name string, n int, what string) row {
+		return row{plain: fmt.Sprintf("  %-9s %s %s", name, bar(n, f.messages), what)}
+	}
+	return []row{
+		{clock(f.elapsed) + "  ", bold, "a reading crosses a GPRS link, and none is lost"},
+		{},
+		counted("sensors", f.accepted, fmt.Sprintf("%d of %d accepted", f.accepted, f.messages)),
+		counted("on disk", waiting, fmt.Sprintf("%d waiting", waiting)),
+		coverage,
+		link,
+		counted("cloud", f.received, fmt.Sprintf("%d of %d received", f.received, f.messages)),
+		{plain: fmt.Sprintf("            %d doubled, %d out of order", f.duplicates, f.disorders)},
+		{plain: fmt.Sprintf("  on air    %s up, %s down", size(f.up), size(f.down))},
+		{},
 	}
 }
 
@@ -82,25 +115,18 @@ func (v *demoView) rows(f demoFrame) []string {
 func (v *demoView) tell(f demoFrame) {
 	switch {
 	case v.begun && f.covered != v.last.covered && !f.covered:
-		v.line(f, "coverage is lost; sensors go on")
+		v.say(f, "coverage is lost; sensors go on")
 	case v.begun && f.covered != v.last.covered:
-		v.line(f, "coverage is back")
+		v.say(f, "coverage is back")
 	case !v.begun || f.status.Verdict != v.last.status.Verdict:
-		v.line(f, f.status.Reason)
+		v.say(f, f.status.Reason)
 	case f.elapsed.Truncate(10*time.Second) != v.last.elapsed.Truncate(10*time.Second):
-		v.line(f, fmt.Sprintf("%d accepted, %d waiting, %d received", f.accepted, f.status.Queue.Messages, f.received))
+		v.say(f, fmt.Sprintf("%d accepted, %d waiting, %d received", f.accepted, f.status.Queue.Messages, f.received))
 	}
 }
 
-func (v *demoView) line(f demoFrame, text string) {
+func (v *demoView) say(f demoFrame, text string) {
 	fmt.Fprintf(v.out, "%s  %s\n", clock(f.elapsed), text)
-}
-
-func (v *demoView) paint(code int, text string) string {
-	if !v.color {
-		return text
-	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, text)
 }
 
 // bar draws n of all on 24 columns.
@@ -119,35 +145,4 @@ func bar(n, all int) string {
 func clock(d time.Duration) string {
 	d = d.Round(time.Second)
 	return fmt.Sprintf("%02d:%02d", d/time.Minute, d%time.Minute/time.Second)
-}
-
-// clip shortens a text to n runes.
-func clip(s string, n int) string {
-	r := []rune(s)
-	if len(r) <= n {
-		return s
-	}
-	return string(r[:n-1]) + "…"
-}
-
-// disk writes bytes with a binary unit, as sizes of files are configured.
-func disk(n uint64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-}
-
-// size writes bytes with a decimal unit, as data plans do.
-func size(n uint64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1000_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // progress shows how far something long has come, in one colourless line that goes away. Without a terminal it shows nothing.
@@ -15,7 +14,7 @@ type progress struct{ *progressbar.ProgressBar }
 
 // newProgress makes a bar that ends at total, or one without an end if that is negative.
 func newProgress(out io.Writer, what string, total int64, inBytes bool) progress {
-	if !isTerminal(out) {
+	if f, ok := out.(*os.File); !ok || !isLive(f) {
 		return progress{}
 	}
 	options := []progressbar.Option{
@@ -26,11 +25,6 @@ func newProgress(out io.Writer, what string, total int64, inBytes bool) progress
 		options = append(options, progressbar.OptionShowCount())
 	}
 	return progress{progressbar.NewOptions64(total, options...)}
-}
-
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (p progress) at(n int64) {
