@@ -55,6 +55,7 @@ var rules = []rule{
 	},
 	{pkg: "mqttconn/...", ours: []string{"mqttconn/..."}, outside: []string{paho}},
 	{pkg: "agent/sysnet"},
+	{pkg: "agent/envelope"},
 	{
 		pkg: "agent/source/...", ours: []string{"queue", "agent/..."}, outside: []string{anything},
 		never: []string{bbolt, paho, cobra}, logs: true,
