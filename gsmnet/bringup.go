@@ -12,18 +12,28 @@ import (
 // up goes the way from the port to an address, from wherever the module stands. A module that restarts on the way is taken up
 // from the start again, but not for ever: a weak supply makes it restart at each attempt.
 func (m *Modem) up(ctx context.Context) error {
-	if m.owner.contextUp && m.owner.synced && m.owner.restartFor == "" {
+	if m.owner.sock != nil && m.owner.contextUp && m.owner.restartFor == "" {
 		return nil
 	}
 	const starts = 3
 	var err error
 	for range starts {
 		m.owner.found = m.owner.boots
-		if err = m.climb(ctx); err == nil {
+		if m.owner.contextUp && m.owner.synced && m.owner.restartFor == "" {
+			err = m.onNetwork(ctx)
+		} else {
+			err = m.climb(ctx)
+		}
+		if err == nil && m.owner.contextUp {
 			m.setState(StepReady, "address "+m.owner.address, nil)
 			return nil
 		}
-		if m.owner.found == m.owner.boots || ctx.Err() != nil || m.owner.fatal != nil {
+		if err == nil { // the context was lost meanwhile
+			err = m.as(CauseContext, "activate the context", errStale)
+			continue
+		}
+		restarted := m.owner.found != m.owner.boots || m.owner.unended && m.restartAllowed()
+		if !restarted || ctx.Err() != nil || m.owner.fatal != nil {
 			break
 		}
 	}
@@ -54,6 +64,9 @@ func (m *Modem) power(ctx context.Context) error {
 		return nil
 	}
 	err := m.findSpeed()
+	if errors.Is(err, at.ErrHung) {
+		err = m.otherSpeeds(ctx)
+	}
 	if errors.Is(err, at.ErrHung) {
 		m.wantRestart("it gives no answer to AT")
 		done, rerr := m.restartDue(ctx)
@@ -161,15 +174,10 @@ func (m *Modem) register(ctx context.Context) error {
 	const patience = 30 * time.Second
 	var denied time.Time
 	for {
-		r, err := m.do(at.Command{Line: "AT+CREG?", Accept: registrationReply("+CREG:"), Timeout: m.cfg.CommandTimeout})
-		if err != nil && !isRefusal(err) {
+		stat, err := m.askRegistration()
+		if err != nil {
 			return m.as(CausePower, op, err)
 		}
-		stat := -1
-		if len(r.Lines) > 0 {
-			stat, _ = registration(r.Lines[len(r.Lines)-1], "+CREG:")
-		}
-		m.owner.stat = stat
 		now := time.Now()
 		switch {
 		case stat == 1, stat == 5 && !m.cfg.HomeOnly:
@@ -203,14 +211,13 @@ func (m *Modem) attach(ctx context.Context) error {
 	begun := time.Now()
 	asked := false
 	for {
-		r, err := m.do(at.Command{Line: "AT+CGATT?", Accept: at.Prefixed("+CGATT:"), Timeout: m.cfg.CommandTimeout})
-		if err != nil && !isRefusal(err) {
+		attached, err := m.attached()
+		if err != nil {
 			return m.as(CausePower, op, err)
 		}
-		if len(r.Lines) > 0 {
-			if v, ok := number(r.Lines[len(r.Lines)-1], "+CGATT:", 0); ok && v == 1 {
-				return nil
-			}
+		if attached {
+			m.netThere()
+			return nil
 		}
 		waited := time.Since(begun)
 		switch {
@@ -219,10 +226,7 @@ func (m *Modem) attach(ctx context.Context) error {
 		case waited >= patience && !asked:
 			asked = true
 			m.setState(StepAttach, "asking the network for GPRS", nil)
-			_, err := m.do(at.Command{Line: "AT+CGATT=1", Timeout: m.cfg.AttachTimeout})
-			if errors.Is(err, at.ErrTimeout) {
-				m.wantRestart("it did not end AT+CGATT (G9.3)")
-			}
+			_, err := m.doLong(at.Command{Line: "AT+CGATT=1", Timeout: m.cfg.AttachTimeout})
 			if err != nil && !isRefusal(err) {
 				return m.as(CauseAttach, op, err)
 			}

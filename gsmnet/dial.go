@@ -252,6 +252,11 @@ func (m *Modem) openFailed(ctx context.Context, t target, result string) error {
 		return err
 	case ctx.Err() != nil:
 		return fail(CauseTCP, "connect to "+net.JoinHostPort(t.host, t.port), "%w", ctx.Err())
+	}
+	if err := m.noNetwork(); err != nil {
+		return err
+	}
+	switch {
 	case result == "":
 		return fail(CauseTCP, "connect to "+net.JoinHostPort(t.host, t.port), "no answer within %v", m.cfg.OpenTimeout)
 	case t.isName && m.unresolvable(t.host):
@@ -308,11 +313,8 @@ func (m *Modem) qiclose() error {
 		}
 		return at.Final(line)
 	}
-	_, err := m.do(at.Command{Line: "AT+QICLOSE", Accept: accept, Timeout: m.cfg.CloseTimeout,
+	_, err := m.doLong(at.Command{Line: "AT+QICLOSE", Accept: accept, Timeout: m.cfg.CloseTimeout,
 		Trailing: []string{"CLOSE OK", "CLOSED", "OK"}})
-	if errors.Is(err, at.ErrTimeout) {
-		m.wantRestart("it did not end AT+QICLOSE (G9.3)")
-	}
 	if isRefusal(err) {
 		return nil
 	}

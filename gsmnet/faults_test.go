@@ -201,7 +201,8 @@ func TestFM20_RebootInTheMiddleOfASend(t *testing.T) {
 	for name, sim := range map[string]gsmsim.Config{
 		"said by RDY":       {Baud: 115200},
 		"seen by its echo":  {Baud: 115200, Faults: noRDY},
-		"seen by its state": {Faults: noRDY}, // the driver has saved the rate, and with it that echo is off
+		"seen by its state": {Faults: noRDY},                                     // the driver has saved the rate, and with it that echo is off
+		"heard by AT alone": {Model: gsmsim.Model{BareSync: true, NoSave: true}}, // it looks for its speed, and says nothing before
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -212,9 +213,13 @@ func TestFM20_RebootInTheMiddleOfASend(t *testing.T) {
 				time.Sleep(3100 * time.Millisecond)
 				before := c.Acked()
 				r.module.Reboot()
+				begun := time.Now()
 				_, err := c.Read(make([]byte, 1))
 				if cause := gsmnet.CauseOf(err); cause != gsmnet.CausePower && cause != gsmnet.CauseLink {
 					t.Errorf("got %v, want the end of the connection", err)
+				}
+				if took := time.Since(begun); took > 50*time.Second {
+					t.Errorf("noticed after %v", took)
 				}
 				c2, f2 := r.dialed(t)
 				if c2.Acked() != 0 || c.Acked() < before {

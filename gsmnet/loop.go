@@ -156,7 +156,7 @@ func (m *Modem) lost(err error) {
 // dead port ends the Modem. In data mode it leaves that first. The error is the command's own.
 func (m *Modem) do(c at.Command) (at.Reply, error) {
 	m.leaveData()
-	if m.d.Dirty() {
+	if m.d.Dirty() && !c.Blind {
 		if err := m.resync(); err != nil {
 			return at.Reply{}, err
 		}
@@ -165,6 +165,28 @@ func (m *Modem) do(c at.Command) (at.Reply, error) {
 	m.after(err)
 	m.checkEcho()
 	m.owner.data.asked = time.Now()
+	return r, err
+}
+
+// doLong runs a command that has a time limit of its own, past which the module has to be restarted (G7.3, G9.3): no question comes in
+// between, for the restart ends whatever the module is at.
+func (m *Modem) doLong(c at.Command) (at.Reply, error) {
+	m.leaveData()
+	if m.d.Dirty() {
+		if err := m.resync(); err != nil {
+			return at.Reply{}, err
+		}
+	}
+	r, err := m.d.Do(c)
+	m.owner.data.asked = time.Now()
+	if errors.Is(err, at.ErrTimeout) {
+		m.owner.unended = true
+		m.wantRestart(fmt.Sprintf("it did not end %s within %v (G9.3)", c.Line, c.Timeout))
+		return r, &Error{CausePower, "wait for the module", fmt.Errorf("it did not end %s within %v, and has to be restarted (G9.3)",
+			c.Line, c.Timeout)}
+	}
+	m.after(err)
+	m.checkEcho()
 	return r, err
 }
 
@@ -189,6 +211,9 @@ func (m *Modem) after(err error) {
 // resync waits until every older answer is over.
 func (m *Modem) resync() error {
 	polluted, err := m.d.Resync()
+	if err == nil {
+		m.owner.unended = false // it listens again
+	}
 	m.checkEcho()
 	if polluted {
 		m.breakSocket(CauseLink, errors.New("a send was cut on the serial line, and its rest had to be made up"))

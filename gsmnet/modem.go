@@ -50,10 +50,12 @@ type owner struct {
 	mayEcho    bool      // QISDE=0 was not confirmed
 	activation int       // failed activations in a row
 	stat       int       // the last registration state, -1 unknown
+	netAt      time.Time // when registration and GPRS were last seen
 	address    string
 	fatal      error // the port is gone
 	memory     memory
 	restartFor string // why the module should be restarted; "": it should not
+	unended    bool   // because a command has not ended, that is: nothing can be asked before
 	data       dataMode
 	clock      networkClock
 	refused    string // the setting that was refused last, and made us drop the context

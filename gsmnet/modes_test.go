@@ -233,7 +233,7 @@ func TestG2_3_RegistrationOfAStandingConnection(t *testing.T) {
 		c, f := r.dialed(t)
 		r.module.SetCoverage(false)
 		time.Sleep(20 * time.Second)
-		if s := r.State(); s.Step != gsmnet.StepRegistration || !strings.Contains(s.Detail, "the connection is kept") || s.Err != nil {
+		if s := r.State(); s.Step != gsmnet.StepRegistration || !strings.Contains(s.Detail, "no network") || s.Err != nil {
 			t.Errorf("without cover: %+v", s)
 		}
 		c.Write([]byte("hello"))

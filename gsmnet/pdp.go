@@ -33,6 +33,8 @@ const (
 	afterDeact = 2 * time.Second
 	// activationTries is after how many refusals in a row the context is dropped before the next one.
 	activationTries = 3
+	// othersActivation is how long an activation that is none of ours may go on: most end within seconds.
+	othersActivation = 30 * time.Second
 )
 
 // status asks for the TCP/IP state. On the wire:
@@ -55,7 +57,7 @@ func (m *Modem) activate(ctx context.Context) error {
 		return nil
 	}
 	m.setState(StepContext, "bringing up the GPRS context", nil)
-	deadline := time.Now().Add(m.cfg.ActivateTimeout)
+	deadline := time.Now().Add(min(othersActivation, m.cfg.ActivateTimeout))
 	for {
 		if m.owner.deactFirst {
 			if err := m.deactivate(ctx); err != nil {
@@ -72,12 +74,10 @@ func (m *Modem) activate(ctx context.Context) error {
 		case stStart:
 			m.owner.regApp = time.Time{}
 			err = m.qiact()
-		case stConfig, stInd: // another activation is under way
-			if time.Now().After(deadline) {
-				m.owner.deactFirst = true
-				deadline = time.Now().Add(m.cfg.ActivateTimeout)
+		case stConfig: // an activation that somebody else has begun may still end
+			if m.owner.deactFirst = time.Now().After(deadline); !m.owner.deactFirst {
+				err = m.pause(time.Second, ctx.Done())
 			}
-			err = m.pause(time.Second, ctx.Done())
 		case stActivated, stStatus, stClosed: // an earlier run's serves as it is if the settings can be made to fit
 			if err = m.prepare(); err == nil {
 				err = m.localAddress()
@@ -88,7 +88,7 @@ func (m *Modem) activate(ctx context.Context) error {
 			}
 		case stConnecting, stUDP, stConnected: // left over (G3.3, G3.4)
 			err = m.qiclose()
-		default: // PDP DEACT and whatever else there may be (G3.3)
+		default: // PDP DEACT, IP IND that an earlier program has left, and whatever else there may be (G3.3)
 			m.owner.deactFirst = true
 		}
 		if errors.Is(err, errNeedsDeact) {
@@ -130,7 +130,7 @@ func (m *Modem) fromInitial(ctx context.Context) error {
 
 // qiact activates. It blocks the module for up to 180 s (G9.3).
 func (m *Modem) qiact() error {
-	_, err := m.do(at.Command{Line: "AT+QIACT", Timeout: m.cfg.ActivateTimeout})
+	_, err := m.doLong(at.Command{Line: "AT+QIACT", Timeout: m.cfg.ActivateTimeout})
 	o := &m.owner
 	switch {
 	case err == nil:
@@ -146,9 +146,6 @@ func (m *Modem) qiact() error {
 		o.activation = 0
 		return fail(CauseAPN, "activate the context", "the network refused it %d times: check APN %q, user and password, "+
 			"and whether the plan has data left", activationTries, m.cfg.APN)
-	}
-	if errors.Is(err, at.ErrTimeout) {
-		m.wantRestart("it did not end AT+QIACT (G9.3)")
 	}
 	return err
 }
@@ -250,10 +247,7 @@ func (m *Modem) setOrCheck(s setting) error {
 func (m *Modem) deactivate(ctx context.Context) error {
 	const op = "drop the context"
 	m.owner.contextUp, m.owner.prepared, m.owner.regApp = false, false, time.Time{}
-	_, err := m.do(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
-	if errors.Is(err, at.ErrTimeout) {
-		m.wantRestart("it did not end AT+QIDEACT (G7.3)")
-	}
+	_, err := m.doLong(at.Command{Line: "AT+QIDEACT", Accept: deactReply, Timeout: m.cfg.DeactTimeout, Trailing: []string{"OK"}})
 	if err != nil && !isRefusal(err) { // in IP INITIAL there is nothing to drop, and it answers ERROR
 		return m.as(CausePower, op, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ type serialPort struct {
 	path string
 	port serial.Port
 	lock *os.File // holds the flock for as long as the port is open
-	baud int
+	baud atomic.Int64
 
 	writes chan []byte
 	wrote  chan error
@@ -57,8 +58,9 @@ func OpenPort(path string, baud int) (io.ReadWriteCloser, error) {
 		lock.Close()
 		return nil, &Error{CausePort, op, explainOpen(path, baud, err)}
 	}
-	s := &serialPort{path: path, port: p, lock: lock, baud: baud, inside: 1,
+	s := &serialPort{path: path, port: p, lock: lock, inside: 1,
 		writes: make(chan []byte), wrote: make(chan error, 1), idle: make(chan struct{})}
+	s.baud.Store(int64(baud))
 	go s.writer() // ends when Close closes writes, and the write under way lets go
 	return s, nil
 }
@@ -156,7 +158,7 @@ func (s *serialPort) Write(p []byte) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
-	limit := time.NewTimer(writeSlack + time.Duration(len(p)*10)*time.Second/time.Duration(max(s.baud, 300)))
+	limit := time.NewTimer(writeSlack + time.Duration(len(p)*10)*time.Second/time.Duration(max(s.baud.Load(), 300)))
 	defer limit.Stop()
 	s.writes <- append([]byte(nil), p...) // the writer is free: each Write waits for it, and a dead port lets no other in
 	select {

@@ -47,6 +47,11 @@ func (m *memory) noteSuccess() {
 // wantRestart notes that a command was not answered within the limit after which the module has to be restarted (G7.3, G9.2, G9.3).
 func (m *Modem) wantRestart(why string) { m.owner.restartFor = why }
 
+// restartAllowed reports whether a restart could be done now.
+func (m *Modem) restartAllowed() bool {
+	return m.owner.memory.load() == nil && m.owner.memory.restartIn(m.cfg.Spacing, time.Now()) == 0
+}
+
 // restartDue restarts the module if it has to be and may be. It reports whether it has. On the wire:
 //
 //	AT+CFUN=1,1 → OK, and the module starts anew
@@ -81,12 +86,16 @@ func (m *Modem) restart(ctx context.Context, now time.Time, hard bool) error {
 	o := &m.owner
 	m.setState(StepPower, "restarting the module: "+o.restartFor, nil)
 	why := errors.New("restarted by this program: " + o.restartFor)
+	m.leaveData()
 	if err := o.memory.noteRestart(now); err != nil {
 		return fail(CausePower, op, "it can't be noted, so it is not done: %w", err)
 	}
+	unended := o.unended
+	o.unended = false
 	soft := false
-	if o.synced && !hard {
-		_, err := m.do(at.Command{Line: "AT+CFUN=1,1", Timeout: m.cfg.CommandTimeout})
+	if hard = hard || unended && m.cfg.Restart != nil; o.synced && !hard { // G7.3: EMERG_OFF and PWRKEY
+		_, err := m.d.Do(at.Command{Line: "AT+CFUN=1,1", Timeout: m.cfg.CommandTimeout, Blind: true})
+		m.notePort(err)
 		soft = err == nil || errors.Is(err, at.ErrRestarted)
 	}
 	var refused error
@@ -95,7 +104,7 @@ func (m *Modem) restart(ctx context.Context, now time.Time, hard bool) error {
 	case m.cfg.Restart == nil:
 		refused = &Error{CausePower, op, errNotTaken}
 	default:
-		if o.synced {
+		if o.synced && !unended {
 			m.switchOff()
 		}
 		if err := m.cfg.Restart(ctx); err != nil {

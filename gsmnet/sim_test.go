@@ -116,6 +116,13 @@ func shorten(p []byte) string {
 	return quoteText(s)
 }
 
+// dialogue is what went over the serial line so far.
+func (r *rig) dialogue() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trace.String()
+}
+
 func (r *rig) dialed(t *testing.T) (*gsmnet.Conn, net.Conn) {
 	t.Helper()
 	c, err := r.DialContext(t.Context(), "tcp", "192.0.2.1:1883")

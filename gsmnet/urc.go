@@ -81,6 +81,9 @@ func (m *Modem) contextLost() {
 	m.setState(StepContext, why.Error(), &Error{CauseContext, "watch the context", why})
 }
 
+// noNetwork is said while a context stands and the network is gone.
+const noNetwork = "no network"
+
 // registrationChanged shows that the network has gone or is back while a context stands. That alone ends neither the context nor a
 // connection: TCP bridges the gap, or the counts of acknowledged bytes show that it didn't (G4.9).
 func (m *Modem) registrationChanged(stat int) {
@@ -88,14 +91,10 @@ func (m *Modem) registrationChanged(stat int) {
 	if !m.owner.contextUp {
 		return // the bring-up is at it
 	}
-	registered := stat == 1 || stat == 5 // G2.3
+	registered := m.owner.registered() // G2.3
 	switch step := m.State().Step; {
 	case !registered && step == StepReady:
-		detail := "no network; the context is kept"
-		if m.owner.sock != nil {
-			detail = "no network; the connection is kept"
-		}
-		m.setState(StepRegistration, detail, nil)
+		m.setState(StepRegistration, noNetwork, nil)
 	case registered && step == StepRegistration:
 		m.setState(StepReady, "address "+m.owner.address, nil)
 	}

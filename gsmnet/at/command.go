@@ -38,6 +38,9 @@ type Command struct {
 	// MayEcho says that the module may send the payload back before the reply (QISDE).
 	MayEcho bool
 
+	// Blind sends the command also while an answer to an earlier one may still come: it ends whatever the module is at.
+	Blind bool
+
 	// Counted says that blocks of counted bytes belong to the reply.
 	Counted bool
 

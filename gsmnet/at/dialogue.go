@@ -16,6 +16,8 @@ type Config struct {
 	// WriteTimeout is how long one write may take before the port counts as stuck. 0: 30 s, twice what a full segment takes
 	// at 1200 baud.
 	WriteTimeout time.Duration
+	// HangTimeout is how long Resync asks a module that answers nothing before it gives up. 0: 60 s (G9.2).
+	HangTimeout time.Duration
 	// Trace gets a copy of what goes out (true) and comes in (false). It is called from two goroutines. nil: nothing.
 	Trace func(out bool, p []byte)
 }
@@ -69,6 +71,9 @@ type Dialogue struct {
 func New(port io.ReadWriter, cfg Config) *Dialogue {
 	if cfg.WriteTimeout == 0 {
 		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.HangTimeout == 0 {
+		cfg.HangTimeout = 60 * time.Second
 	}
 	d := &Dialogue{
 		cfg: cfg, port: port,

@@ -8,10 +8,11 @@ import (
 var errCancelled = errors.New("at: wait cancelled")
 
 // Do sends a command and waits for its reply. It resynchronises first when an earlier answer may still be on its way.
+// Command.Blind leaves that out.
 // The error is an *Error when the module refused; then the dialogue is fine. After ErrTimeout and ErrDamaged the next
 // command resynchronises first.
 func (d *Dialogue) Do(c Command) (Reply, error) {
-	if d.dirty {
+	if d.dirty && !c.Blind {
 		if _, err := d.Resync(); err != nil {
 			return Reply{}, err
 		}

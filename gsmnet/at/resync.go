@@ -9,17 +9,23 @@ import (
 
 // probes are questions that every module of the family answers with a line of its own, so that an OK that is late is never
 // taken for their answer. Each round asks another one: the answer to the last one asked means that all before it are over.
-// The waits add up to the 60 s after which G9.2 gives a module up.
+// Each waits for its part, in thirtieths, of Config.HangTimeout.
 var probes = []struct {
 	line, answer string
-	wait         time.Duration
+	part         time.Duration
 }{
-	{"AT+CSQ", "+CSQ:", 2 * time.Second},
-	{"AT+IPR?", "+IPR:", 4 * time.Second},
-	{"AT+CGATT?", "+CGATT:", 8 * time.Second},
-	{"AT+QIMUX?", "+QIMUX:", 16 * time.Second},
-	{"AT+CMEE?", "+CMEE:", 30 * time.Second},
+	{"AT+CSQ", "+CSQ:", 1},
+	{"AT+IPR?", "+IPR:", 2},
+	{"AT+CGATT?", "+CGATT:", 4},
+	{"AT+QIMUX?", "+QIMUX:", 8},
+	{"AT+CMEE?", "+CMEE:", 15},
 }
+
+const (
+	// A module that has restarted and finds its speed by itself hears nothing but "AT" alone (G9.1), and misses the first one or two.
+	wakeTries = 3
+	wakeEvery = 300 * time.Millisecond
+)
 
 // afterError is how long a probe is still waited for when an ERROR has come: it may have been a late one, or the probe's.
 const afterError = time.Second
@@ -48,7 +54,14 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 				return polluted, err
 			}
 		}
-		ok, err := d.probe(p.line, p.answer, p.wait, &polluted)
+		begun := time.Now()
+		if i >= 1 {
+			if err := d.wake(); err != nil {
+				return polluted, err
+			}
+		}
+		wait := d.cfg.HangTimeout*p.part/30 - time.Since(begun)
+		ok, err := d.probe(p.line, p.answer, max(wait, wakeEvery), &polluted)
 		if err != nil {
 			return polluted, err
 		}
@@ -58,6 +71,17 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 		}
 	}
 	return polluted, ErrHung
+}
+
+// wake says "AT" alone until that is answered, a few times. The answer may be a late one to something else: the probe behind it decides.
+func (d *Dialogue) wake() error {
+	for range wakeTries {
+		answer, err := d.knock("AT", wakeEvery)
+		if err != nil || answer != "" {
+			return err
+		}
+	}
+	return nil
 }
 
 // probe asks once. The CR ahead ends whatever half a line the module may have.

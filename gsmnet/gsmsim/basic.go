@@ -27,6 +27,9 @@ func (m *Module) basicCommand(c command) result {
 	case "V ":
 		return setSwitch(&u.verbose, c)
 	case "&W ":
+		if m.cfg.Model.NoSave {
+			break
+		}
 		u.stored = u.settings
 		if u.nextIPR != nil { // AT+IPR=115200&W: the change comes after the OK
 			u.stored.ipr = *u.nextIPR

@@ -55,6 +55,8 @@ type Model struct {
 	ReadByPacket   bool   `json:"read_by_packet"`  // one QIRD gives one packet's bytes though more wait
 	BarePort       bool   `json:"bare_port"`       // AT+QIOPEN takes a port without quotes
 	AutobaudMisses int    `json:"autobaud_misses"` // "AT"s without an answer until the speed is found; 0: one
+	BareSync       bool   `json:"bare_sync"`       // the speed is found from "AT" CR alone, not from a longer command
+	NoSave         bool   `json:"no_save"`         // AT&W keeps nothing over a reset
 	SMSReady       bool   `json:"sms_ready"`       // newer firmware reports SMS Ready after Call Ready
 	WarningSpace   bool   `json:"warning_space"`   // voltage warnings end in a space
 	EscapeReply    string `json:"escape_reply"`    // what ESC in a free AT+QISEND answers; "": OK, "none": nothing

@@ -107,11 +107,9 @@ func (u *uart) findSpeed(b []byte) []byte {
 		return nil
 	}
 	for i, c := range b {
-		u.syncing = append(u.syncing, c)
-		if !bytes.HasSuffix(u.syncing, []byte("AT")) && !bytes.HasSuffix(u.syncing, []byte("at")) {
+		if !u.knocked(c) {
 			continue
 		}
-		u.syncing = nil
 		if u.misses < u.m.cfg.Model.AutobaudMisses {
 			u.misses++
 			continue
@@ -119,10 +117,27 @@ func (u *uart) findSpeed(b []byte) []byte {
 		u.found, u.synced = u.speed(), true
 		u.echoBack([]byte("AT"))
 		u.line = []byte("AT")
+		if c == '\r' {
+			return b[i:]
+		}
 		return b[i+1:]
 	}
-	u.syncing = u.syncing[max(0, len(u.syncing)-1):]
 	return nil
+}
+
+// knocked takes a byte and tells whether it completes what the speed is found from.
+func (u *uart) knocked(c byte) bool {
+	u.syncing = append(u.syncing, c)
+	if !u.m.cfg.Model.BareSync {
+		u.syncing = u.syncing[max(0, len(u.syncing)-2):]
+		return string(u.syncing) == "AT" || string(u.syncing) == "at"
+	}
+	if c != '\r' {
+		return false
+	}
+	line := string(bytes.TrimLeft(u.syncing, "\r\n"))
+	u.syncing = nil
+	return line == "AT\r" || line == "at\r"
 }
 
 // feed hands bytes to whatever takes them now. It stops when a command begins to run, and

@@ -42,11 +42,12 @@ func (m *Module) Wire() *Wire {
 	return w
 }
 
-// SetBaud sets the host's speed. It starts at Config.Baud or 115200.
-func (w *Wire) SetBaud(baud int) {
+// SetBaud sets the host's speed, as on a serial port; the error is always nil. It starts at Config.Baud or 115200.
+func (w *Wire) SetBaud(baud int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.speed = baud
+	return nil
 }
 
 // Read returns bytes from the module; io.EOF when the line was unplugged or the module closed.
