@@ -37,8 +37,11 @@ func newBoard(steps []Step, now time.Time) *board {
 	return b
 }
 
-// report notes where a step stands: what comes before it has been passed, what comes after it has to wait again. It
-// tells whether anything changed.
+// overIP tells the steps to the broker from those of the module, which waits for its network also when no attempt runs.
+func overIP(s Step) bool { return s == StepTCP || s == StepTLS || s == StepMQTT }
+
+// report notes where a step stands: what comes before it has been passed, what comes after it has to wait again. An attempt to
+// reach the broker proves nothing about a network that the module says it waits for. It tells whether anything changed.
 func (b *board) report(step Step, state StepState, why string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,7 +52,7 @@ func (b *board) report(step Step, state StepState, why string, now time.Time) bo
 	changed := b.set(at, state, why, now)
 	for i := range b.steps {
 		switch {
-		case i < at && b.steps[i].State != StepOK:
+		case i < at && b.steps[i].State != StepOK && !(overIP(step) && b.steps[i].State == StepWaiting && !overIP(b.steps[i].Step)):
 			b.set(i, StepOK, "", now)
 		case i > at && state != StepOK && !b.connected:
 			b.set(i, StepIdle, "", now)
@@ -86,12 +89,12 @@ func (b *board) failed(err error, retryAt, now time.Time) {
 	}
 }
 
-// settle ends the waiting of every step: the attempt is over.
+// settle ends the waiting for the broker: the attempt is over. What the module waits for doesn't depend on it.
 func (b *board) settle(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range b.steps {
-		if b.steps[i].State == StepWaiting {
+		if b.steps[i].State == StepWaiting && overIP(b.steps[i].Step) {
 			b.set(i, StepIdle, "", now)
 		}
 	}
@@ -120,7 +123,7 @@ func (b *board) down(err error, now time.Time) {
 	b.connected, b.since, b.session = false, now, nil
 	b.lastUp = now
 	for i := range b.steps {
-		if s := b.steps[i].Step; s == StepTCP || s == StepTLS || s == StepMQTT {
+		if overIP(b.steps[i].Step) {
 			b.set(i, StepIdle, "", now)
 		}
 	}

@@ -51,6 +51,9 @@ func (a *Agent) connect(ctx context.Context) (Session, error) {
 // report is what the link is given to tell where a step stands.
 func (a *Agent) report(step Step, state StepState, why string) {
 	if a.board.report(step, state, why, time.Now()) {
+		if state == StepOK {
+			a.Kick() // the network is back: nobody waits out the time that was meant for a broker
+		}
 		a.cfg.Log.Debug().Str("step", string(step)).Str("state", string(state)).Msg(why)
 	}
 }

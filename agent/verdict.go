@@ -44,8 +44,10 @@ func (b *board) verdict(st *Status) (Verdict, string) {
 
 // whyNot explains why there is no session.
 func (b *board) whyNot(st *Status) string {
+	// While nothing is tried, what somebody has to do comes first.
+	blocked := b.retryAt.After(st.Time) && CauseOf(b.lastErr).NeedsPerson()
 	for _, s := range b.steps {
-		if s.State == StepWaiting {
+		if s.State == StepWaiting && !blocked {
 			return fmt.Sprintf("%s: %s for %s", s.Step, orState(s), Span(st.Time.Sub(s.Since)))
 		}
 	}

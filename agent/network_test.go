@@ -1,0 +1,53 @@
+package agent_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// TestNetworkGoesAndComesBack: the session breaks while there is no network. The status says so all the time, whatever the session ended
+// in, and the next attempt doesn't wait for the time that is meant for brokers.
+func TestNetworkGoesAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink()
+		sessions := []*session{newSession(), newSession()}
+		var report agent.Report
+		n := 0
+		l.connect = func(_ context.Context, _ []agent.Resume, r agent.Report) (agent.Session, error) {
+			r(agent.StepTCP, agent.StepWaiting, "connecting")
+			report = r
+			n++
+			return sessions[n-1], nil
+		}
+		a, _, stop := run(t, l, func(c *agent.Config) {
+			c.Retry = func(error, time.Duration) time.Duration { return time.Hour }
+		})
+		time.Sleep(time.Minute)
+		report(agent.StepRegistration, agent.StepWaiting, "no network")
+		time.Sleep(2 * time.Minute)
+		sessions[0].end(errLost)
+		time.Sleep(time.Minute)
+		if st := a.Status(); st.Verdict != agent.VerdictConnecting || st.Link.Steps[1].State != agent.StepWaiting || st.Link.Steps[2].State != agent.StepIdle {
+			t.Errorf("without a network: %s, %+v", st.Verdict, st.Link.Steps)
+		}
+		if got, want := a.Status().Reason[:35], "registration: no network for 3 min;"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		report(agent.StepTCP, agent.StepWaiting, "connecting")
+		if got := a.Status().Link.Steps[1].State; got != agent.StepWaiting {
+			t.Errorf("an attempt to reach the broker has made the registration %s", got)
+		}
+		report(agent.StepRegistration, agent.StepOK, "registered")
+		synctest.Wait()
+		if st := a.Status(); n != 2 || !st.Link.Connected {
+			t.Errorf("after the network was back: %d attempts, connected %v; want the second at once", n, st.Link.Connected)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
