@@ -197,6 +197,19 @@ func (s *serialPort) writeAll(p []byte) error {
 	return nil
 }
 
+// SetBaud changes the speed of an open port.
+func (s *serialPort) SetBaud(baud int) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := s.port.SetMode(&serial.Mode{BaudRate: baud}); err != nil {
+		return fmt.Errorf("%s: set %d baud: %w", s.path, baud, err)
+	}
+	s.baud.Store(int64(baud))
+	return nil
+}
+
 // Close waits until nobody is in the port any more, a few read ticks at most, and closes it. A port with a write that hangs is not
 // closed: its file number must not be reused under the write.
 func (s *serialPort) Close() error {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.bug.st/serial"
-
 	"github.com/fieldpost/fieldpost/gsmnet/at"
 )
 
@@ -20,19 +18,6 @@ const (
 	// speedPause lets pass what the two ends made of one another at different speeds.
 	speedPause = 100 * time.Millisecond
 )
-
-// SetBaud changes the speed of an open port.
-func (s *serialPort) SetBaud(baud int) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	if err := s.port.SetMode(&serial.Mode{BaudRate: baud}); err != nil {
-		return fmt.Errorf("%s: set %d baud: %w", s.path, baud, err)
-	}
-	s.baud.Store(int64(baud))
-	return nil
-}
 
 // otherSpeeds looks for a module that is fixed at another speed than ours, and fixes it at ours (G9.1). It needs a port with a method
 // SetBaud(int) error, as OpenPort's has. On the wire, at each of the usual speeds:
