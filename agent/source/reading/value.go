@@ -149,3 +149,21 @@ func isReadable(line []byte) bool {
 	}
 	return true
 }
+
+// Scaled returns n * scale + offset, where a scale of 0 means 1, without the
+// digits that only come from computing in binary: 215 * 0.1 is 21.5.
+func Scaled(n, scale, offset float64) (Value, error) {
+	if scale == 0 {
+		scale = 1
+	}
+	exact := n*scale + offset
+	if math.IsNaN(exact) || math.IsInf(exact, 0) {
+		return Value{}, errNotFinite
+	}
+	// 12 digits are more than any sensor has, and leave the rounding of the product to be dropped.
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(exact, 'g', 12, 64), 64)
+	if err != nil {
+		return Value{}, errNotFinite
+	}
+	return Number(rounded)
+}
