@@ -89,8 +89,13 @@ type Limits struct {
 
 // Sources lists where readings come from.
 type Sources struct {
-	MQTT MQTTSource `yaml:"mqtt"`
-	HTTP HTTPSource `yaml:"http"`
+	MQTT   MQTTSource     `yaml:"mqtt"`
+	HTTP   HTTPSource     `yaml:"http"`
+	Exec   []ExecSource   `yaml:"exec,omitempty"`
+	Serial []SerialSource `yaml:"serial,omitempty"`
+	Sysfs  []SysfsSource  `yaml:"sysfs,omitempty"`
+	Modbus []ModbusSource `yaml:"modbus,omitempty"`
+	Tail   []TailSource   `yaml:"tail,omitempty"`
 }
 
 // MQTTSource is the local MQTT listener.
@@ -106,6 +111,9 @@ type HTTPSource struct {
 	Token     Secret `yaml:"token,omitempty"`
 	TokenFile string `yaml:"token_file"` // "" and no token: no login, loopback only
 	Hosts     List   `yaml:"hosts"`      // names that requests may address it by, beside IP addresses and localhost
+
+	InfluxTopic   string `yaml:"influx_topic"`   // of lines posted to /v1/influx
+	InfluxPayload string `yaml:"influx_payload"` // PayloadValue or PayloadJSON
 }
 
 // Web is the status page.
@@ -150,7 +158,7 @@ func Default() *Config {
 		Limits: Limits{MaxPayload: 64 * KiB},
 		Sources: Sources{
 			MQTT: MQTTSource{Listen: "127.0.0.1:1884", MaxClients: 32},
-			HTTP: HTTPSource{Listen: "127.0.0.1:8081"},
+			HTTP: HTTPSource{Listen: "127.0.0.1:8081", InfluxTopic: "{device}/{measurement}", InfluxPayload: PayloadValue},
 		},
 		Web: Web{Listen: "127.0.0.1:8080"},
 		Log: Log{Level: "info", Format: "auto"},

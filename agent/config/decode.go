@@ -32,17 +32,21 @@ func (l *loader) entry(keys *keyTable, section string, kv *ast.MappingValueNode)
 	name := kv.Key.GetToken().Value
 	path := join(section, name)
 	k, known := keys.byPath[path]
-	if !known && !keys.isSection(path) {
+	list, isList := keys.lists[path]
+	if !known && !isList && !keys.isSection(path) {
 		l.reportNode(kv.Key, l.unknown(keys, section, name))
 		return
 	}
 	at := kv.Key.GetToken().Position
 	l.places[path] = place{line: at.Line, column: at.Column}
-	if !known {
+	switch {
+	case isList:
+		l.list(keys, path, list, kv.Value)
+	case !known:
 		l.section(keys, path, kv.Value)
-		return
+	default:
+		l.value(k, kv.Value)
 	}
-	l.value(k, kv.Value)
 }
 
 func (l *loader) unknown(keys *keyTable, section, name string) Problem {
@@ -68,6 +72,13 @@ func (l *loader) value(k key, node ast.Node) {
 	}
 	at := node.GetToken().Position
 	l.places[k.path] = place{line: at.Line, column: at.Column}
+	if sequence, ok := node.(*ast.SequenceNode); ok && k.isArgs() {
+		if err := l.args(k, sequence); err != nil {
+			l.broken[k.path] = true
+			l.reportNode(node, Problem{Key: k.path, Message: err.Error()})
+		}
+		return
+	}
 	text, literal, err := l.text(k, node)
 	if err == nil && k.isSecret() && literal && text != "" {
 		l.broken[k.path] = true

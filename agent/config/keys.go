@@ -2,6 +2,8 @@ package config
 
 import (
 	"encoding"
+	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -18,22 +20,31 @@ type key struct {
 type keyTable struct {
 	all      []key
 	byPath   map[string]key
-	children map[string][]string // section path ("" for the top) → names in it
+	lists    map[string]reflect.Value // path → list of sections
+	children map[string][]string      // section path ("" for the top) → names in it
 }
 
 func keysOf(c *Config) *keyTable {
-	t := &keyTable{byPath: make(map[string]key), children: make(map[string][]string)}
+	t := &keyTable{byPath: make(map[string]key), lists: make(map[string]reflect.Value), children: make(map[string][]string)}
 	t.add("", reflect.ValueOf(c).Elem())
 	return t
 }
 
 func (t *keyTable) add(section string, v reflect.Value) {
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if option == "inline" {
+			t.add(section, v.Field(i))
+			continue
+		}
 		path := join(section, name)
 		t.children[section] = append(t.children[section], name)
 		if v.Field(i).Kind() == reflect.Struct {
 			t.add(path, v.Field(i))
+			continue
+		}
+		if f := v.Field(i); f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct {
+			t.lists[path] = f
 			continue
 		}
 		k := key{path, v.Field(i)}
@@ -63,7 +74,7 @@ func join(section, name string) string {
 
 // variable returns the environment variable that overrides the key.
 func (k key) variable() string {
-	return variablePrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
+	return variablePrefix + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(k.path))
 }
 
 func (k key) isSecret() bool { return k.field.Type() == reflect.TypeFor[Secret]() }
@@ -84,6 +95,18 @@ func (k key) set(text string) error {
 			return notInteger(text)
 		}
 		k.field.SetInt(n)
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("%q is not a number", text)
+		}
+		k.field.SetFloat(n)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(strings.TrimSpace(text))
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		k.field.SetBool(b)
 	default:
 		panic("config: no way to set a " + k.field.Type().String())
 	}

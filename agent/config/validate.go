@@ -56,6 +56,7 @@ func (c *Config) normalize() {
 			*listen = ""
 		}
 	}
+	c.Sources.normalize(c.Broker.QoS)
 }
 
 // A checker gathers problems.
@@ -102,6 +103,7 @@ func (c *Config) problems() []Problem {
 	c.checkBroker(&k)
 	c.checkQueue(&k)
 	c.checkListeners(&k)
+	c.checkSources(&k)
 	for _, s := range secretsOf(c) {
 		if *s.value != "" && *s.file != "" {
 			k.fail(s.key+"_file", "remove one of the two", "%s is set too", s.key)
