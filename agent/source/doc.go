@@ -25,7 +25,8 @@
 //     ends there: all of them travel on at the QoS of the configuration, since
 //     even a sensor that doesn't wait for answers wants none lost on the air.
 //   - Retained messages keep their flag on the way to the cloud; none is kept
-//     here. Subscriptions are refused: this is a door, not a broker.
+//     here. Subscriptions are refused: this is a door, not a broker. The one
+//     exception are the commands that [MQTT.Forward] passes on.
 //   - When the agent stops, the wills of the clients are not sent: it is not
 //     the sensors that went away.
 //

@@ -35,7 +35,7 @@ func (h *hook) ID() string { return "door" }
 func (h *hook) Provides(event byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck,
-		mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill,
+		mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnQosPublish, mqtt.OnQosComplete,
 	}, event) >= 0
 }
 
@@ -84,9 +84,11 @@ func (d *door) admitClient(c *conn, cl *mqtt.Client, pk packets.Packet) (packets
 // OnConnectAuthenticate agrees: OnConnect has checked.
 func (h *hook) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
 
-// OnACLCheck refuses subscriptions. Who may publish what is checked before the
-// library sees the packet.
-func (h *hook) OnACLCheck(_ *mqtt.Client, _ string, write bool) bool { return write }
+// OnACLCheck refuses subscriptions to anything but what is forwarded. Who may
+// publish what is checked before the library sees the packet.
+func (h *hook) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
+	return write || h.door.mayRead(topic)
+}
 
 // OnPacketRead sees a packet before the library, which would drop some kinds of
 // bad ones without a word. Its refusal ends the connection.
@@ -102,7 +104,12 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			return pk, packets.ErrRejectPacket
 		}
 	case packets.Subscribe:
-		h.door.log.Info().Str("client", c.id).Msg("subscription refused: this listener only takes readings in; subscribe at the cloud broker")
+		for _, f := range pk.Filters {
+			if !h.door.mayRead(f.Filter) {
+				h.door.log.Info().Str("client", c.id).Str("filter", f.Filter).
+					Msg("subscription refused: this listener takes readings in; subscribe at the cloud broker, or below downlink.prefix for commands")
+			}
+		}
 	}
 	return pk, nil
 }
@@ -110,6 +117,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 // OnPublish stores a message. The library acknowledges it when this returns,
 // except for ErrRejectPacket: any other error is acknowledged as well.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return pk, nil // from Forward
+	}
 	c := cl.Net.Conn.(*conn)
 	limit := min(acceptTimeout, time.Duration(cl.State.Keepalive)*time.Second)
 	if err := h.door.store(limit, h.door.publishMessage(c, pk)); err != nil {

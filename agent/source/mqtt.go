@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -23,6 +24,7 @@ type MQTTConfig struct {
 	QoS        byte   // of the messages on their way to the broker; a client's own QoS ends at this listener
 	Users      *Users // nil: no login
 	MaxClients int    // connections at a time; 0 means 32
+	Forward    string // the levels before the topics that clients may subscribe to, see MQTT.Forward; "": there are none
 	Log        zerolog.Logger
 	Listen     ListenFunc // nil: TCP
 }
@@ -31,6 +33,7 @@ type MQTTConfig struct {
 type MQTT struct {
 	cfg   MQTTConfig
 	tally tally
+	door  atomic.Pointer[door] // of the run under way; nil: none
 }
 
 // NewMQTT makes a listener; Run opens it.
@@ -77,6 +80,8 @@ func (s *MQTT) Run(ctx context.Context) error {
 		ln.Close()
 		return err
 	}
+	s.door.Store(d)
+	defer s.door.Store(nil)
 	stop := context.AfterFunc(ctx, func() {
 		ln.Close()
 		d.closeAll()
@@ -110,6 +115,7 @@ type door struct {
 	closed  bool             // guarded by mu
 	conns   map[*conn]bool   // guarded by mu: all that are open
 	clients map[string]*conn // guarded by mu: the one that holds a client id
+	forward *forward         // guarded by mu: the message under way to local clients; nil: none
 }
 
 const (
@@ -127,7 +133,7 @@ func (d *door) build() error {
 	capabilities.MaximumPacketSize = uint32(d.cfg.Limits.maxPayload() + maxTopic)
 	capabilities.ReceiveMaximum = maxInflight
 	capabilities.MaximumInflight = maxInflight
-	capabilities.MaximumClientWritesPending = 1 // nothing is ever published to a client
+	capabilities.MaximumClientWritesPending = 16 // forwarded messages, of which one is under way at a time
 	capabilities.MaximumMessageExpiryInterval = 0
 	capabilities.TopicAliasMaximum = 0
 	capabilities.MinimumProtocolVersion = protocolVersion
