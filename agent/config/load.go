@@ -7,9 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // maxFile is far more than a configuration with a comment on every key needs,
@@ -129,43 +126,26 @@ func (l *loader) load() {
 }
 
 func (l *loader) decodeFile(keys *keyTable) {
-	file, err := parser.ParseBytes(l.data, 0)
-	var syntax yaml.Error
-	switch {
-	case errors.As(err, &syntax):
-		at := syntax.GetToken().Position
-		l.reportAt(at.Line, at.Column, Problem{
-			Message: "not valid YAML: " + syntax.GetMessage(),
-			Hint:    syntaxHint(syntax.GetMessage()),
-		})
-		// What the file would have said is unknown, so nothing is missing.
-		for _, k := range keys.all {
+	file, whole := l.parse()
+	for i, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if i > 0 {
+			l.reportNode(doc.Body, Problem{Message: "a second document", Hint: "remove the line --- and what doesn't belong here"})
+			continue
+		}
+		l.section(keys, "", doc.Body)
+	}
+	if whole {
+		return
+	}
+	// What the unreadable lines would have said is unknown, so nothing is missing.
+	for _, k := range keys.all {
+		if _, set := l.places[k.path]; !set {
 			l.broken[k.path] = true
 		}
-	case err != nil:
-		l.report(Problem{Message: "not valid YAML: " + err.Error()})
-	default:
-		for i, doc := range file.Docs {
-			if doc.Body == nil {
-				continue
-			}
-			if i > 0 {
-				l.reportNode(doc.Body, Problem{Message: "a second document", Hint: "remove the line --- and what doesn't belong here"})
-				continue
-			}
-			l.section(keys, "", doc.Body)
-		}
 	}
-}
-
-func syntaxHint(message string) string {
-	if strings.Contains(message, "'\t'") {
-		return "indent with spaces, YAML doesn't take tabs"
-	}
-	if strings.Contains(message, "already defined") {
-		return "keep one of the two"
-	}
-	return "check the indentation, the space after each colon, and the quotes of this line and the one before"
 }
 
 // report adds a problem, with the place of its key if the problem has none.

@@ -60,10 +60,32 @@ test.yaml:4:7: link: "modm" is not one of modem, system
       |       ^
       = did you mean "modem"?`},
 		{"syntax", rest + "log:\n\tlevel: info\n", `
-test.yaml:5:2: not valid YAML: found character '	' that cannot start any token
+test.yaml:5:2: not valid YAML: a line begins with a tab
     5 | 	level: info
       | 	^
       = indent with spaces, YAML doesn't take tabs`},
+		{"several unreadable lines", rest + "log: {level: `x`}\nqueue:\n\tmax_age: 1h\n  full: drop_odlest\nlimits: {max_payload: @1}\n", `
+test.yaml:4:14: not valid YAML: '` + "`" + `' is a reserved character
+    4 | log: {level: ` + "`x`" + `}
+      |              ^
+      = put the value between quotes
+test.yaml:6:2: not valid YAML: a line begins with a tab
+    6 | 	max_age: 1h
+      | 	^
+      = indent with spaces, YAML doesn't take tabs
+test.yaml:7:9: queue.full: "drop_odlest" is not one of drop_oldest, refuse
+    7 |   full: drop_odlest
+      |         ^
+      = did you mean "drop_oldest"?
+test.yaml:8:23: not valid YAML: '@' is a reserved character
+    8 | limits: {max_payload: @1}
+      |                       ^
+      = put the value between quotes`},
+		{"nothing is missing beside an unreadable line", "device: @a\n", `
+test.yaml:1:9: not valid YAML: '@' is a reserved character
+    1 | device: @a
+      |         ^
+      = put the value between quotes`},
 		{"twice", rest + "device: e\n", `
 test.yaml:4:1: not valid YAML: mapping key "device" already defined at [1:1]
     4 | device: e

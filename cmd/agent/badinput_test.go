@@ -87,7 +87,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"sim", "--pty", filepath.Join(t.TempDir(), "x"), "--profile", "m59"}, "m95"},
 		{[]string{"send", "--config", s.conf, "site/#", "1"}, "wildcard"},
 		{[]string{"send", "--config", s.conf, "", "1"}, "empty"},
-		{[]string{"send", "--config", s.conf, "--qos", "3", "a", "1"}, "QoS"},
+		{[]string{"send", "--config", s.conf, "--qos", "3", "a", "1"}, "--qos 3"},
 		{[]string{"send", "--config", s.conf, "--lane", "fast", "a", "1"}, "alarm, normal"},
 		{[]string{"send", "--config", s.conf, "a", strings.Repeat("x", 1025)}, "1024"},
 	} {

@@ -25,6 +25,8 @@ func beside(ctx context.Context, cfg *config.Config, ask func(context.Context, *
 		switch {
 		case errors.As(err, &refusal) && refusal.Temporary():
 			return &exitError{exitTemporary, err}
+		case errors.Is(err, control.ErrUnreachable):
+			return &exitError{exitUnreachable, err}
 		case !errors.Is(err, control.ErrNotRunning):
 			return err
 		}

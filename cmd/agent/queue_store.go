@@ -63,7 +63,7 @@ func storeError(err error) error {
 	switch {
 	case errors.As(err, &refusal) && refusal.Temporary():
 		return &exitError{exitTemporary, err}
-	case errors.Is(err, control.ErrNotRunning):
+	case errors.Is(err, control.ErrNotRunning), errors.Is(err, control.ErrUnreachable):
 		return &exitError{exitUnreachable, err}
 	}
 	for _, passing := range []error{queue.ErrFull, queue.ErrDiskFull, queue.ErrReadOnly, queue.ErrFailed} {

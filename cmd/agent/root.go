@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 const defaultConfig = "/etc/fieldpost/config.yaml"
 
@@ -23,23 +19,11 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(
 		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newModem(), newDoctor(), newVersion(), newVerify(),
 	)
+	explain(root)
 	return root
-}
-
-// noCommand refuses a word that is no command, with the nearest one.
-func noCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("unknown command %q", args[0])
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean %q?", near[0])
-	}
-	return fmt.Errorf("%s (fieldpost --help lists them)", text)
 }
 
 // configFlag adds --config with its default.

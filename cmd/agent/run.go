@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -83,7 +84,7 @@ func startError(err error) error {
 		return err
 	case errors.As(err, &locked):
 		return &exitError{exitTemporary, err}
-	case errors.Is(err, fs.ErrPermission), errors.As(err, new(*config.Error)):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.As(err, new(*config.Error)):
 		return &exitError{exitConfig, err}
 	}
 	return &exitError{exitTemporary, err}

@@ -35,8 +35,11 @@ on disk. A PAYLOAD of - is read from standard input.`,
 					return fmt.Errorf("standard input: %w", err)
 				}
 			}
-			if qos >= 0 {
-				m.QoS = byte(min(qos, 3)) // 3 is refused by the check below
+			if cmd.Flags().Changed("qos") {
+				if qos < 0 || qos > 2 {
+					return &exitError{exitUsage, fmt.Errorf("--qos %d: it is 0, 1 or 2", qos)}
+				}
+				m.QoS = byte(qos)
 			}
 			if lane != "" {
 				if m.Lane, err = queue.ParseLane(lane); err != nil {
@@ -56,7 +59,7 @@ on disk. A PAYLOAD of - is read from standard input.`,
 	}
 	configFlag(cmd, &path)
 	cmd.Flags().StringVar(&lane, "lane", "", "alarm, normal or bulk (default: normal)")
-	cmd.Flags().IntVar(&qos, "qos", -1, "0, 1 or 2 (default: broker.qos)")
+	cmd.Flags().IntVar(&qos, "qos", 0, "0, 1 or 2 (default: broker.qos)")
 	cmd.Flags().BoolVar(&retain, "retain", false, "let the broker keep it as the topic's last value")
 	return cmd
 }
@@ -69,10 +72,10 @@ func send(ctx context.Context, cfg *config.Config, m queue.Message) (seq uint64,
 	}, func(ctx context.Context) error {
 		q, err := openQueue(cfg)
 		if err != nil {
-			return err
+			return startError(err)
 		}
 		seq, err = q.Put(ctx, m)
-		return errors.Join(err, q.Close())
+		return storeError(errors.Join(err, q.Close()))
 	})
 	return seq, err
 }

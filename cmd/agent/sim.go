@@ -3,8 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +31,9 @@ It takes commands on its standard input, one a line:
 ` + simHelp(),
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
+			if pty == "" {
+				return &exitError{exitUsage, errors.New("sim: --pty PATH is missing: it says where the link to the pseudo terminal is to be")}
+			}
 			cfg, err := gsmsim.Profile(profile)
 			if err != nil {
 				return &exitError{exitUsage, err}
@@ -41,7 +47,6 @@ It takes commands on its standard input, one a line:
 	cmd.Flags().StringVar(&pty, "pty", "", "path of the link to the pseudo terminal")
 	cmd.Flags().StringVar(&profile, "profile", "m95", "kind of module: "+strings.Join(gsmsim.Profiles(), ", ")+", or a JSON file")
 	cmd.Flags().BoolVarP(&trace, "verbose", "v", false, "show the dialogue on standard error")
-	_ = cmd.MarkFlagRequired("pty")
 	return cmd
 }
 
@@ -50,7 +55,7 @@ func runSim(ctx context.Context, cfg gsmsim.Config, pty string, in io.Reader, ou
 	defer module.Close()
 	path, err := module.PTY(pty)
 	if err != nil {
-		return &exitError{exitTemporary, err}
+		return &exitError{ptyCode(pty, err), err}
 	}
 	fmt.Fprintf(out, "simulated module on %s\n", path)
 	go func() { // ends with standard input or with the process
@@ -63,6 +68,15 @@ func runSim(ctx context.Context, cfg gsmsim.Config, pty string, in io.Reader, ou
 	}()
 	<-ctx.Done()
 	return nil
+}
+
+// ptyCode tells a path that can't be from a machine that has no more pseudo terminals, which passes.
+func ptyCode(pty string, err error) int {
+	var path *fs.PathError
+	if errors.As(err, new(*os.LinkError)) || errors.Is(err, fs.ErrExist) || errors.As(err, &path) && path.Path == pty {
+		return exitUsage
+	}
+	return exitTemporary
 }
 
 type simAction struct {

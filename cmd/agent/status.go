@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
@@ -34,6 +33,9 @@ Exit code 0: connected; 1: not connected, or someone has to act; 3: the agent is
 			cfg, err := loadConfig(path)
 			if err != nil {
 				return err
+			}
+			if watch && asJSON {
+				return &exitError{exitUsage, errors.New("status: --json is one answer and --watch many: give one of the two")}
 			}
 			if watch {
 				return watchStatus(cmd.Context(), cfg, cmd.OutOrStdout())
@@ -56,7 +58,6 @@ Exit code 0: connected; 1: not connected, or someone has to act; 3: the agent is
 	configFlag(cmd, &path)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "again every second, until interrupted")
-	cmd.MarkFlagsMutuallyExclusive("json", "watch")
 	return cmd
 }
 
@@ -99,18 +100,18 @@ func stoppedStatus(cfg *config.Config) (agent.Status, error) {
 // stoppedQueue reads the queue's file while no agent has it open. It makes no file where there is none.
 func stoppedQueue(cfg *config.Config) (agent.QueueStatus, error) {
 	if _, err := os.Stat(cfg.QueueFile()); err != nil {
-		return agent.QueueStatus{Lanes: map[string]uint64{}, Dropped: map[string]uint64{}}, err
+		return agent.QueueStatus{Lanes: map[string]uint64{}, Dropped: map[string]uint64{}}, startError(err)
 	}
 	q, err := openQueue(cfg)
 	if err != nil {
-		return agent.QueueStatus{}, err
+		return agent.QueueStatus{}, startError(err)
 	}
 	return agent.QueueStatusOf(q), q.Close()
 }
 
 func watchStatus(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	f, ok := out.(*os.File)
-	live := ok && term.IsTerminal(int(f.Fd()))
+	live := ok && isLive(f)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -118,13 +119,14 @@ func watchStatus(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
 		if live {
 			fmt.Fprint(out, "\x1b[H\x1b[2J")
 		}
-		printStatus(out, st)
+		if err == nil {
+			printStatus(out, st)
+		} else { // an agent that restarts, say: the next answer may be better
+			fmt.Fprintf(out, "no answer: %v\n", err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

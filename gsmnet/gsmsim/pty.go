@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -99,7 +100,7 @@ func openPTY() (master, slave *os.File, err error) {
 func replaceLink(path, link string) error {
 	if info, err := os.Lstat(link); err == nil {
 		if info.Mode()&os.ModeSymlink == 0 {
-			return fmt.Errorf("gsmsim: %s exists and is no symbolic link: choose another path or remove it", link)
+			return fmt.Errorf("gsmsim: %s is no symbolic link: choose another path or remove it: %w", link, fs.ErrExist)
 		}
 		if err := os.Remove(link); err != nil {
 			return fmt.Errorf("gsmsim: replace the link to the pseudo terminal: %w", err)

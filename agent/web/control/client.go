@@ -124,10 +124,10 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 // failure tells an agent that isn't there from one that can't be reached.
 func (c *Client) failure(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("control: %s belongs to another user: run the command as the agent's user or as root: %w", c.path, err)
+		return fmt.Errorf("%w: %s belongs to another user: run the command as the agent's user or as root: %w", ErrUnreachable, c.path, err)
 	}
-	return fmt.Errorf("control: the agent on %s doesn't answer: %w", c.path, err)
+	return fmt.Errorf("%w: the agent on %s doesn't answer: %w", ErrUnreachable, c.path, err)
 }

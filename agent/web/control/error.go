@@ -5,6 +5,8 @@ import "errors"
 var (
 	// ErrNotRunning says that no agent listens on the socket.
 	ErrNotRunning = errors.New("control: the agent is not running")
+	// ErrUnreachable says that the agent on the socket can't be asked: the socket is another user's, or no answer came in time.
+	ErrUnreachable = errors.New("control: the agent can't be reached")
 	// ErrRunning says that another agent listens on the socket.
 	ErrRunning = errors.New("control: another agent is running")
 )

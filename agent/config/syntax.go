@@ -1,0 +1,54 @@
+package config
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// maxUnreadable is how many unreadable lines are passed over: who has more of them has the wrong file.
+const maxUnreadable = 10
+
+// parse reads the file as YAML and reports what is none. The parser stops at the first mistake; where that concerns only
+// its own line, the line is left out and the rest is read all the same, so that a person sees all mistakes at once. whole
+// tells that nothing was left out.
+func (l *loader) parse() (file *ast.File, whole bool) {
+	lines := append([]string(nil), l.lines...)
+	for range maxUnreadable {
+		file, err := parser.ParseBytes([]byte(strings.Join(lines, "\n")), 0)
+		if err == nil {
+			return file, len(l.problems) == 0
+		}
+		var syntax yaml.Error
+		if !errors.As(err, &syntax) {
+			l.report(Problem{Message: "not valid YAML: " + err.Error()})
+			break
+		}
+		at := syntax.GetToken().Position
+		message, hint, ownLine := unreadableLine(syntax.GetMessage())
+		l.reportAt(at.Line, at.Column, Problem{Message: "not valid YAML: " + message, Hint: hint})
+		if !ownLine || at.Line < 1 || at.Line > len(lines) || lines[at.Line-1] == "" {
+			break
+		}
+		lines[at.Line-1] = ""
+	}
+	return &ast.File{}, false
+}
+
+// unreadableLine explains the parser's message; ownLine tells that the lines around can be read without this one.
+func unreadableLine(message string) (text, hint string, ownLine bool) {
+	switch {
+	case strings.Contains(message, "'\t'"):
+		return "a line begins with a tab", "indent with spaces, YAML doesn't take tabs", true
+	case strings.Contains(message, "already defined"):
+		return message, "keep one of the two", true
+	case strings.Contains(message, "reserved character"), strings.Contains(message, "cannot start any token"):
+		return message, "put the value between quotes", true
+	case strings.Contains(message, "could not find end character"):
+		return message, "close the quotes on the same line", true
+	}
+	return message, "check the indentation, the space after each colon, and the quotes of this line and the one before", false
+}
