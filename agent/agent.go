@@ -17,7 +17,6 @@ import (
 type Config struct {
 	Device   string // shown in the status
 	Version  string // shown in the status
-	Broker   string // URL without credentials, shown in the status
 	LinkKind string // "modem" or "system", shown in the status
 
 	Queue *queue.Queue
@@ -51,6 +50,7 @@ type Agent struct {
 	board   *board
 	started time.Time
 	kick    chan struct{} // capacity 1: cuts a wait between two attempts short
+	part    chan struct{} // capacity 1: ends a session that stands
 }
 
 // New makes an agent; it does nothing before Run.
@@ -70,6 +70,7 @@ func New(cfg Config) (*Agent, error) {
 		board:   newBoard(cfg.Link.Steps(), now),
 		started: now,
 		kick:    make(chan struct{}, 1),
+		part:    make(chan struct{}, 1),
 	}, nil
 }
 
@@ -137,9 +138,18 @@ func (a *Agent) heartbeat(ctx context.Context) {
 }
 
 // Kick ends the wait before the next attempt of the link, if there is one.
-func (a *Agent) Kick() {
+func (a *Agent) Kick() { signal(a.kick) }
+
+// Reconnect makes the link connect now, whatever stands: it ends the wait before the next attempt, or parts from the broker
+// and connects again.
+func (a *Agent) Reconnect() {
+	signal(a.kick)
+	signal(a.part)
+}
+
+func signal(c chan struct{}) {
 	select {
-	case a.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -156,7 +166,7 @@ func (a *Agent) Status() Status {
 		Queue:     QueueStatusOf(a.cfg.Queue),
 		Sources:   []SourceStatus{},
 	}
-	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Broker
+	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Link.Broker()
 	st.Link.Modem = a.cfg.Link.Status()
 	for _, s := range a.cfg.Sources {
 		if s.Status != nil {

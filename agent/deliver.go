@@ -11,6 +11,12 @@ import (
 // farewell bounds the goodbye to the broker.
 const farewell = 3 * time.Second
 
+// Why a session that works is parted from, to connect again at once.
+var (
+	errReturning = errors.New("agent: returning to the first broker")
+	errAsked     = errors.New("agent: asked to connect again")
+)
+
 // serve delivers over one session until it ends or ctx does, and returns why it ended (nil: ctx). When it returns, nothing
 // of the session is left.
 func (a *Agent) serve(ctx context.Context, s Session) error {
@@ -21,28 +27,26 @@ func (a *Agent) serve(ctx context.Context, s Session) error {
 		a.collect(receipts)
 	}()
 
-	publishCtx, stopPublishing := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-s.Done():
-			stopPublishing()
-		case <-publishCtx.Done():
-		}
-	}()
-	err := a.publish(publishCtx, s, receipts)
-	stopPublishing()
-	<-watched
+	publishing, stopWatching := a.publishing(ctx, s)
+	err := a.publish(publishing, s, receipts)
+	parting := context.Cause(publishing)
+	stopWatching()
 	close(receipts)
 
-	if ctx.Err() != nil { // a graceful stop: give the proofs of what is in flight a chance
+	switch {
+	case ctx.Err() != nil, parting == errAsked: // give the proofs of what is in flight a chance
 		select {
 		case <-collected:
 		case <-s.Done():
 		case <-time.After(a.cfg.StopWait):
 		}
+	case parting == errReturning: // what is in flight belongs to this broker; the session itself bounds how long it may take
+		select {
+		case <-collected:
+		case <-s.Done():
+		}
 	}
+	broke := s.Err()
 	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	closeErr := s.Close(closeCtx)
@@ -51,12 +55,49 @@ func (a *Agent) serve(ctx context.Context, s Session) error {
 	switch {
 	case ctx.Err() != nil:
 		return nil
-	case s.Err() != nil:
-		return s.Err()
+	case broke != nil:
+		return broke
+	case parting != nil:
+		return parting
 	case err != nil:
 		return err
 	}
 	return closeErr
+}
+
+// publishing is the context of publishing over a session. Its cause says why the session is to be parted from although it
+// works. stop waits for its goroutine.
+func (a *Agent) publishing(ctx context.Context, s Session) (publishing context.Context, stop func()) {
+	select {
+	case <-a.part: // an old wish was meant for an earlier session
+	default:
+	}
+	publishing, cancel := context.WithCancelCause(ctx)
+	var due <-chan time.Time
+	timer := time.NewTimer(0)
+	timer.Stop()
+	if until := s.Until(); !until.IsZero() {
+		timer.Reset(time.Until(until))
+		due = timer.C
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.Done():
+			cancel(nil)
+		case <-due:
+			cancel(errReturning)
+		case <-a.part:
+			cancel(errAsked)
+		case <-publishing.Done():
+		}
+	}()
+	return publishing, func() {
+		timer.Stop()
+		cancel(nil)
+		<-watched
+	}
 }
 
 // publish hands messages to the session in the order of the queue; what the broker's session still knows goes first and

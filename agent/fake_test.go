@@ -39,6 +39,7 @@ func (l *link) Connect(ctx context.Context, resume []agent.Resume, report agent.
 	return l.connect(ctx, resume, report)
 }
 
+func (l *link) Broker() string             { return "mqtt://broker.example" }
 func (l *link) Status() *agent.ModemStatus { return nil }
 func (l *link) Close() error               { return nil }
 
@@ -47,6 +48,7 @@ type session struct {
 	published chan *receipt
 	resumed   []agent.Receipt
 	done      chan struct{}
+	until     time.Time
 
 	mu   sync.Mutex
 	err  error
@@ -73,6 +75,7 @@ func (s *session) Publish(ctx context.Context, m queue.Message) (agent.Receipt, 
 
 func (s *session) Resumed() []agent.Receipt { return s.resumed }
 func (s *session) Done() <-chan struct{}    { return s.done }
+func (s *session) Until() time.Time         { return s.until }
 func (s *session) Bytes() (up, down uint64) { return 10, 5 }
 
 func (s *session) Err() error {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -62,6 +63,8 @@ type LinkError struct {
 	Cause Cause
 	Err   error
 	Why   string // what a person reads in the status; "": the text of Err
+	// Others says that another broker is tried next: there is no reason to wait until a person has mended this one.
+	Others bool
 }
 
 func (e *LinkError) Error() string { return e.Err.Error() }
@@ -99,6 +102,8 @@ type Link interface {
 	// Connect blocks until an MQTT session stands, ctx ends or the attempt fails. resume lists the messages that were on
 	// their way when the last session ended, in the order of the queue.
 	Connect(ctx context.Context, resume []Resume, report Report) (Session, error)
+	// Broker is the URL, without credentials, of the broker that the session is with or that was tried last.
+	Broker() string
 	// Status returns what is known of the module; nil where there is none.
 	Status() *ModemStatus
 	// Close ends what Connect left standing below a session.
@@ -120,6 +125,8 @@ type Session interface {
 	// Done is closed when the session has ended; Err then says why.
 	Done() <-chan struct{}
 	Err() error
+	// Until is when to part from this broker, once nothing is in flight, since a preferred one may be back; zero: never.
+	Until() time.Time
 	// Bytes returns what went over the stream below TLS.
 	Bytes() (up, down uint64)
 	// Close says goodbye to the broker and waits until everything has stopped, no longer than ctx.

@@ -17,6 +17,11 @@ func (a *Agent) supervise(ctx context.Context) {
 			begin := time.Now()
 			err = a.serve(ctx, session)
 			stood = time.Since(begin)
+			if err == errReturning || err == errAsked {
+				a.board.down(nil, time.Now())
+				a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Msg(err.Error())
+				continue
+			}
 			a.board.down(err, time.Now())
 		}
 		if ctx.Err() != nil {
@@ -25,7 +30,7 @@ func (a *Agent) supervise(ctx context.Context) {
 		wait := a.cfg.Retry(err, stood)
 		now := time.Now()
 		a.board.failed(err, now.Add(wait), now)
-		a.cfg.Log.Warn().Err(err).Str("cause", string(CauseOf(err))).Stringer("stood", stood.Round(time.Second)).
+		a.cfg.Log.Warn().Err(err).Str("broker", a.cfg.Link.Broker()).Str("cause", string(CauseOf(err))).Stringer("stood", stood.Round(time.Second)).
 			Stringer("again_in", wait.Round(time.Millisecond)).Msg("link is down")
 		a.rest(ctx, wait)
 	}
@@ -43,7 +48,7 @@ func (a *Agent) connect(ctx context.Context) (Session, error) {
 		return nil, err
 	}
 	a.board.up(session, time.Now())
-	a.cfg.Log.Info().Str("broker", a.cfg.Broker).Int("resumed", len(session.Resumed())).
+	a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Int("resumed", len(session.Resumed())).
 		Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("connected")
 	return session, nil
 }

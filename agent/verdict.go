@@ -51,8 +51,11 @@ func (b *board) whyNot(st *Status) string {
 			return fmt.Sprintf("%s: %s for %s", s.Step, orState(s), Span(st.Time.Sub(s.Since)))
 		}
 	}
-	if b.lastErr == nil {
+	if b.lastErr == nil && b.lastUp.IsZero() {
 		return "starting"
+	}
+	if b.lastErr == nil {
+		return "connecting again"
 	}
 	text := whyOf(b.lastErr)
 	if wait := b.retryAt.Sub(st.Time); wait > 0 {

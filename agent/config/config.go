@@ -47,8 +47,9 @@ type Modem struct {
 
 // Broker describes the MQTT broker and the account there.
 type Broker struct {
-	URL          List     `yaml:"url"`       // in order of preference
-	ClientID     string   `yaml:"client_id"` // "": the device's name
+	URL          List     `yaml:"url"`          // in order of preference
+	ReturnAfter  Duration `yaml:"return_after"` // from another than the first; 0: it is kept as long as it works
+	ClientID     string   `yaml:"client_id"`    // "": the device's name
 	Username     string   `yaml:"username"`
 	Password     Secret   `yaml:"password,omitempty"`
 	PasswordFile string   `yaml:"password_file"`
@@ -144,7 +145,7 @@ func Default() *Config {
 		Modem:   Modem{Port: "/dev/modem", Baud: 115200},
 		// 270 s is the longest silence that the strictest NATs of cellular
 		// networks were seen to forgive.
-		Broker: Broker{QoS: 1, Keepalive: Duration(270 * time.Second)},
+		Broker: Broker{ReturnAfter: Duration(time.Hour), QoS: 1, Keepalive: Duration(270 * time.Second)},
 		Queue: Queue{
 			MaxBytes:     64 * MiB,
 			MaxAge:       Duration(30 * 24 * time.Hour),

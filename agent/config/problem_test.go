@@ -175,6 +175,7 @@ func TestRefused(t *testing.T) {
 		{"broker.password_file", "/x", "needs broker.username"},
 		{"broker.qos", "3", "from 0 to 2"},
 		{"broker.qos", "-1", "from 0 to 2"},
+		{"broker.return_after", "10s", "from 1m to"},
 		{"broker.keepalive", "10m", "below 10m"},
 		{"broker.keepalive", "1s", "at least 30s"},
 		{"queue.max_bytes", "64Mib", "is not a size"},

@@ -235,6 +235,9 @@ func (c *Config) checkBroker(k *checker) {
 			k.fail("broker.url", "", "%v", err)
 		}
 	}
+	if b.ReturnAfter != 0 {
+		between(k, "broker.return_after", b.ReturnAfter, Duration(time.Minute), Duration(30*24*time.Hour))
+	}
 	for _, f := range []struct{ key, text string }{{"broker.client_id", b.ClientID}, {"broker.username", b.Username}} {
 		if !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unicode.IsControl) || len(f.text) > maxSecret {
 			k.fail(f.key, "", "must be readable text without control characters")

@@ -123,7 +123,7 @@ func moduleDetail(step gsmnet.Step, i gsmnet.Info) string {
 
 // brokerCheckNames are the checks of brokerChecks.
 func brokerCheckNames(l mqttLink) []string {
-	if l.brokers[0].tls {
+	if l.brokers.list[0].tls {
 		return []string{checkDNS, checkTCP, checkTLS, checkMQTT, checkPuback}
 	}
 	return []string{checkDNS, checkTCP, checkMQTT, checkPuback}
@@ -131,7 +131,7 @@ func brokerCheckNames(l mqttLink) []string {
 
 // brokerChecks opens a session of its own with the first broker and publishes a test message.
 func brokerChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink, dial func(context.Context, string) (mqttconn.Conn, error)) {
-	broker, mc := l.brokers[0], l.config
+	broker, mc := l.brokers.list[0], l.config
 	names := brokerCheckNames(l)
 	var reached atomic.Int32                                                     // how many of names have passed
 	mc.ClientID, mc.Clean = "fieldpost-"+strings.ToLower(rand.Text()[:10]), true // 20 characters: any broker takes 23

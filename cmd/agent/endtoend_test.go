@@ -43,6 +43,14 @@ func (l *ledger) different() int {
 // subscribe listens at the broker as a cloud application would, through restarts of the broker.
 func subscribe(t *testing.T, addr, filter string) *ledger {
 	t.Helper()
+	l, client := listen(t, addr, filter)
+	t.Cleanup(func() { client.Disconnect(100) })
+	return l
+}
+
+// listen is subscribe for a test that wants to go away and leave what arrives meanwhile to the broker.
+func listen(t *testing.T, addr, filter string) (*ledger, paho.Client) {
+	t.Helper()
 	l := &ledger{order: make(map[string][]int), seen: make(map[string]map[int]int)}
 	opts := paho.NewClientOptions().AddBroker("tcp://" + addr).SetClientID("cloud-application").SetCleanSession(false).
 		SetProtocolVersion(4).SetMaxReconnectInterval(time.Second).SetConnectRetryInterval(500 * time.Millisecond).
@@ -57,8 +65,7 @@ func subscribe(t *testing.T, addr, filter string) *ledger {
 	client := paho.NewClient(opts)
 	mustToken(t, "subscriber connects", client.Connect())
 	mustToken(t, "subscription", client.Subscribe(filter, 2, nil))
-	t.Cleanup(func() { client.Disconnect(100) })
-	return l
+	return l, client
 }
 
 func mustToken(t *testing.T, what string, token paho.Token) {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/gsmnet"
@@ -13,33 +15,46 @@ import (
 
 // mqttLink puts MQTT on top of a way to open connections; modemLink and systemLink embed it.
 type mqttLink struct {
-	brokers []endpoint
-	next    int // which broker the next attempt tries: the same one after success, another after failure
+	brokers *brokers
 	config  mqttconn.Config
 	queue   *queue.Queue
 	history string // the levels before the topics of history; "": none
-	mark    sessionMark
+	book    sessionBook
 }
 
-// endpoint is a broker's address with what MQTT needs to talk to it.
-type endpoint struct {
-	address string // host:port
-	host    string // the name that its certificate has to bear
-	tls     bool
-}
+// dialFunc opens a connection to host:port.
+type dialFunc func(ctx context.Context, address string) (mqttconn.Conn, error)
 
 // steps is the part of the chain above the network.
 func (l *mqttLink) steps() []agent.Step {
-	if l.brokers[0].tls {
+	if slices.ContainsFunc(l.brokers.list, func(e endpoint) bool { return e.tls }) {
 		return []agent.Step{agent.StepTCP, agent.StepTLS, agent.StepMQTT}
 	}
 	return []agent.Step{agent.StepTCP, agent.StepMQTT}
 }
 
+func (l *mqttLink) Broker() string { return l.brokers.name() }
+
 // connect opens a connection with dial and an MQTT session over it.
-func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report agent.Report,
-	dial func(ctx context.Context, address string) (mqttconn.Conn, error)) (agent.Session, error) {
-	broker := l.brokers[l.next%len(l.brokers)]
+func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report agent.Report, dial dialFunc) (agent.Session, error) {
+	var err error
+	var others bool
+	for _, i := range l.brokers.turns() {
+		var session *mqttconn.Session
+		if session, err = l.connectTo(ctx, l.brokers.turnTo(i), resume, report, dial); err == nil {
+			return mqttSession{session, l.history, l.brokers.worked(i)}, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		others = l.brokers.failed(i, err)
+	}
+	le := linkError(err)
+	le.Others = others
+	return nil, le
+}
+
+func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, resume []agent.Resume, report agent.Report, dial dialFunc) (*mqttconn.Session, error) {
 	cfg := l.config
 	cfg.TLS = nil
 	if broker.tls {
@@ -64,26 +79,17 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 		}
 		return conn, nil
 	}
-	anew, err := l.mark.discard(ctx, open, cfg, broker.address)
-	if anew {
-		cfg.Resume = nil // packet ids mean something to the broker that they were used with, and to no other
-	}
-	var session *mqttconn.Session
-	if err == nil {
-		session, err = mqttconn.Connect(ctx, open, cfg)
-	}
-	if err != nil {
-		l.next++
-		return nil, linkError(err)
-	}
-	return mqttSession{session, l.history}, nil
+	return l.book.connect(ctx, open, cfg, broker.address)
 }
 
 // mqttSession shows a mqttconn.Session as the agent's.
 type mqttSession struct {
 	*mqttconn.Session
 	history string
+	until   time.Time // when a better broker may be back; zero: never
 }
+
+func (s mqttSession) Until() time.Time { return s.until }
 
 func (s mqttSession) Publish(ctx context.Context, m queue.Message) (agent.Receipt, error) {
 	r, err := s.Session.Publish(ctx, toMQTT(m, s.history))
@@ -143,10 +149,10 @@ func toMQTT(m queue.Message, history string) mqttconn.Message {
 }
 
 // linkError gives an error of gsmnet or mqttconn the one cause that the status shows.
-func linkError(err error) error {
+func linkError(err error) *agent.LinkError {
 	var le *agent.LinkError
-	if err == nil || errors.As(err, &le) {
-		return err
+	if errors.As(err, &le) {
+		return le
 	}
 	return &agent.LinkError{Cause: causeOf(err), Err: err, Why: why(err)}
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/gsmnet"
 	"github.com/fieldpost/fieldpost/mqttconn"
 )
@@ -40,6 +42,10 @@ func retry() func(err error, stood time.Duration) time.Duration {
 	return func(err error, stood time.Duration) time.Duration {
 		cause := gsmnet.CauseOf(err)
 		pace, ok := modemPaces[cause]
+		var le *agent.LinkError
+		if errors.As(err, &le) && le.Others {
+			return fleet.Next(mqttconn.CauseNetwork, stood)
+		}
 		if !ok {
 			return fleet.Next(mqttconn.CauseOf(err), stood)
 		}

@@ -20,7 +20,7 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newModem(), newDoctor(), newVersion(), newVerify(),
+		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newReconnect(), newModem(), newDoctor(), newVersion(), newVerify(),
 	)
 	explain(root)
 	return root

@@ -71,7 +71,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.closers = append(d.closers, link.Close)
 	agentConfig := agent.Config{
-		Device: cfg.Device, Version: version, Broker: brokerName(cfg), LinkKind: cfg.Link,
+		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
 		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log,
 	}
 	if !w.bare {
@@ -112,13 +112,12 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 
 // mqttOver describes the MQTT sessions of a configuration.
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
-	l := mqttLink{queue: q, history: cfg.Queue.HistoryTopic, mark: sessionMark{filepath.Join(cfg.DataDir, "session"), q}, config: mqttconn.Config{
-		ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
-		KeepAlive: time.Duration(cfg.Broker.Keepalive),
-	}}
-	for _, e := range cfg.Broker.Endpoints() {
-		l.brokers = append(l.brokers, endpoint{address: e.Address(), host: e.Host, tls: e.TLS})
-	}
+	l := mqttLink{brokers: newBrokers(cfg.Broker), queue: q, history: cfg.Queue.HistoryTopic,
+		book: sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}, config: mqttconn.Config{
+			ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
+			KeepAlive: time.Duration(cfg.Broker.Keepalive),
+		}}
+	l.brokers.begin(l.book.open(l.config.ClientID).Flights)
 	pool, err := roots(cfg.Broker.CAFile)
 	if err != nil {
 		return mqttLink{}, err
@@ -160,6 +159,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatusOf(d.queue) },
 		Put:        func(ctx context.Context, m queue.Message) (uint64, error) { return d.agent.Accept(ctx, m) },
 		Queue:      d.queue,
+		Reconnect:  func() { d.agent.Reconnect() },
 		Modem:      d.module,
 	})
 }

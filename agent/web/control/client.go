@@ -82,6 +82,12 @@ func (c *Client) Send(ctx context.Context, topic string, payload []byte, opts Se
 	return stored.Seq, err
 }
 
+// Reconnect makes the agent connect now, whether it waits for its next attempt or is connected. It returns at once; Status tells
+// what comes of it.
+func (c *Client) Reconnect(ctx context.Context) error {
+	return c.ask(ctx, http.MethodPost, "/v1/reconnect", nil, new(struct{}))
+}
+
 // escapeTopic makes one path segment of a topic, so that no empty or dotted level is cleaned away on the other side.
 func escapeTopic(topic string) string {
 	return strings.ReplaceAll(url.PathEscape(topic), ".", "%2E")

@@ -39,6 +39,7 @@ func config(path string) control.Config {
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatus{Messages: 3} },
 		Put:        func(context.Context, queue.Message) (uint64, error) { return 1, nil },
 		Queue:      noQueue{},
+		Reconnect:  func() {},
 	}
 }
 
@@ -107,6 +108,19 @@ func TestQueueStats(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("queue stats (-want +got):\n%s", diff)
+	}
+}
+
+func TestReconnect(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	client := start(t, func(c *control.Config) { c.Reconnect = func() { asked <- struct{}{} } })
+	if err := client.Reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-asked:
+	default:
+		t.Error("the agent was not asked")
 	}
 }
 
@@ -220,6 +234,7 @@ func TestNewNeedsItsParts(t *testing.T) {
 		"queue stats": func(c *control.Config) { c.QueueStats = nil },
 		"put":         func(c *control.Config) { c.Put = nil },
 		"queue":       func(c *control.Config) { c.Queue = nil },
+		"reconnect":   func(c *control.Config) { c.Reconnect = nil },
 		"QoS":         func(c *control.Config) { c.QoS = 3 },
 	} {
 		cfg := config("/tmp/control.sock")

@@ -4,6 +4,7 @@
 //	GET  /v1/status               agent.Status
 //	GET  /v1/queue/stats          agent.QueueStatus
 //	POST /v1/messages/{topic...}  one message, its payload is the body; query: qos, retain, lane
+//	POST /v1/reconnect            connect now; answered with 202 at once
 //	GET  /v1/modem                ModemInfo
 //	POST /v1/modem/command        {"line": "AT+CSQ", "force": false}, answered with {"lines": [...]}
 //	POST /v1/modem/restart        {"hard": false, "force": false}

@@ -15,7 +15,7 @@ import (
 	"github.com/fieldpost/fieldpost/queue"
 )
 
-// Config says where the socket is and what answers behind it. Path, Status, QueueStats, Put and Queue are required.
+// Config says where the socket is and what answers behind it. Path, Status, QueueStats, Put, Queue and Reconnect are required.
 type Config struct {
 	Path       string
 	Status     func() agent.Status
@@ -24,6 +24,9 @@ type Config struct {
 	Put func(context.Context, queue.Message) (uint64, error)
 	// Queue is what the other routes of the queue work on.
 	Queue Queue
+
+	// Reconnect makes the link connect now; it doesn't block.
+	Reconnect func()
 
 	// Modem is the module behind the link; nil: there is none.
 	Modem Modem
@@ -41,8 +44,8 @@ type Server struct {
 
 // New makes a server; it opens nothing before Run.
 func New(cfg Config) (*Server, error) {
-	if cfg.Path == "" || cfg.Status == nil || cfg.QueueStats == nil || cfg.Put == nil || cfg.Queue == nil {
-		return nil, errors.New("control: Path, Status, QueueStats, Put and Queue are required")
+	if cfg.Path == "" || cfg.Status == nil || cfg.QueueStats == nil || cfg.Put == nil || cfg.Queue == nil || cfg.Reconnect == nil {
+		return nil, errors.New("control: Path, Status, QueueStats, Put, Queue and Reconnect are required")
 	}
 	if cfg.QoS > 2 {
 		return nil, fmt.Errorf("control: QoS %d is none of 0, 1, 2", cfg.QoS)
@@ -54,6 +57,7 @@ func New(cfg Config) (*Server, error) {
 	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
 	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
 	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
+	s.mux.HandleFunc("POST /v1/reconnect", s.reconnect)
 	s.handleModem()
 	s.handleQueue()
 	return s, nil
@@ -94,4 +98,10 @@ func reply(w http.ResponseWriter, status int, body any) {
 
 func fail(w http.ResponseWriter, status int, code Code, text string) {
 	reply(w, status, Error{Code: code, Message: text})
+}
+
+// reconnect asks for a connection now and doesn't wait for it.
+func (s *Server) reconnect(w http.ResponseWriter, _ *http.Request) {
+	s.cfg.Reconnect()
+	reply(w, http.StatusAccepted, struct{}{})
 }

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/fieldpost/fieldpost/agent/keep"
+	"github.com/fieldpost/fieldpost/mqttconn"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// sessionBook remembers which broker holds a session of this queue file, and where the queue's flights are on their way.
+// A packet id means something to the broker that it was used with, and to no other; and an id that a broker still holds
+// and nobody here remembers would make it swallow a QoS 2 message as a repeat. Then its session is discarded, once.
+type sessionBook struct {
+	path  string // "": nothing is remembered
+	queue *queue.Queue
+}
+
+// sessionPage is the book of one queue file and client id.
+type sessionPage struct {
+	Queue    string `json:"queue"` // epoch
+	ClientID string `json:"client_id"`
+	// Flights is the address of the broker that the queue's flights were sent to; "": there are none.
+	Flights string `json:"flights"`
+	// Stale has an entry for each broker that was used: true if it may hold packet ids that were forgotten here.
+	Stale map[string]bool `json:"stale"`
+}
+
+// open reads the page of this queue file; a new queue file, or another client id, begins a new one.
+func (b sessionBook) open(clientID string) sessionPage {
+	epoch := b.queue.Epoch()
+	fresh := sessionPage{Queue: hex.EncodeToString(epoch[:]), ClientID: clientID}
+	page := fresh
+	// What can't be read is as good as nothing: the broker's session is looked at anew.
+	if err := keep.Load(b.path, &page); err != nil || page.Queue != fresh.Queue || page.ClientID != clientID {
+		page = fresh
+	}
+	if page.Stale == nil {
+		page.Stale = make(map[string]bool)
+	}
+	return page
+}
+
+// connect opens a session with the broker: with the flights of cfg.Resume if they are on their way there, else without any
+// flight, so that what was on its way elsewhere is published anew.
+func (b sessionBook) connect(ctx context.Context, dial mqttconn.DialFunc, cfg mqttconn.Config, broker string) (*mqttconn.Session, error) {
+	if b.path == "" {
+		return mqttconn.Connect(ctx, dial, cfg)
+	}
+	page := b.open(cfg.ClientID)
+	if page.Flights == broker {
+		return mqttconn.Connect(ctx, dial, cfg)
+	}
+	cfg.Resume = nil
+	if err := b.leave(ctx, &page); err != nil {
+		return nil, err
+	}
+	stale, known := page.Stale[broker]
+	if stale {
+		if err := discardSession(ctx, dial, cfg); err != nil {
+			return nil, err
+		}
+	}
+	session, err := mqttconn.Connect(ctx, dial, cfg)
+	if err == nil && !known && session.SessionPresent() { // of a queue file that is gone
+		if err = errors.Join(session.Close(ctx), discardSession(ctx, dial, cfg)); err == nil {
+			session, err = mqttconn.Connect(ctx, dial, cfg)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	page.Stale[broker], page.Flights = false, broker
+	if err := b.save(page); err != nil {
+		return nil, errors.Join(err, session.Close(ctx))
+	}
+	return session, nil
+}
+
+// leave forgets the flights to another broker. That broker's being stale is on disk before they are gone, and they are gone
+// before those to the next broker begin: a crash in between resumes nothing at the wrong one.
+func (b sessionBook) leave(ctx context.Context, page *sessionPage) error {
+	open, err := b.exactlyOnce()
+	if err != nil {
+		return err
+	}
+	if page.Flights != "" {
+		page.Stale[page.Flights] = page.Stale[page.Flights] || open
+		page.Flights = ""
+		if err := b.save(*page); err != nil {
+			return err
+		}
+	}
+	return b.queue.ClearFlights(ctx)
+}
+
+// exactlyOnce tells whether a flight of QoS 2 is on its way, whose packet id the broker holds until PUBREL.
+func (b sessionBook) exactlyOnce() (bool, error) {
+	flights, err := b.queue.Flights()
+	for _, f := range flights {
+		m, err := b.queue.Get(f.Seq)
+		if err != nil || m.QoS == 2 {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+func (b sessionBook) save(page sessionPage) error {
+	if err := keep.Save(b.path, page); err != nil {
+		return fmt.Errorf("which broker holds the session can't be written down: %w", err)
+	}
+	return nil
+}
+
+// discardSession makes the broker forget the session that it may hold.
+func discardSession(ctx context.Context, dial mqttconn.DialFunc, cfg mqttconn.Config) error {
+	cfg.Clean, cfg.Will, cfg.Resume = true, nil, nil
+	session, err := mqttconn.Connect(ctx, dial, cfg)
+	if err != nil {
+		return err
+	}
+	return session.Close(ctx)
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/fieldpost/fieldpost/agent/sysnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// startBroker starts one that, unlike Mosquitto, doesn't look at the content of a message under a packet id that it holds.
+func startBroker(t *testing.T) *cloud {
+	t.Helper()
+	c, err := startCloud("site/#")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.server.Close() })
+	return c
+}
+
+// readings is how many different readings have arrived.
+func (c *cloud) readings() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received
+}
+
+// leaveOpen makes the broker hold packet id 1 of the client: a QoS 2 message that is never released.
+func leaveOpen(t *testing.T, addr, clientID string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	hello := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	hello.ProtocolName, hello.ProtocolVersion, hello.ClientIdentifier, hello.Keepalive = "MQTT", 4, clientID, 60
+	message := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	message.TopicName, message.Qos, message.MessageID, message.Payload = "site/old", 2, 1, []byte(`{"n":1}`)
+	for _, p := range []packets.ControlPacket{hello, message} {
+		if err := p.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := packets.ReadPacket(conn); err != nil { // CONNACK, PUBREC
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSessionBook leaves a broker that holds a packet id, and comes back to it when nobody remembers that id. Under it the
+// next message would be taken for a repeat and swallowed, although the broker answers as for any other.
+func TestSessionBook(t *testing.T) {
+	t.Parallel()
+	const clientID = "pump-07"
+	first, second := startBroker(t), startBroker(t)
+	q, err := queue.Open(queue.Config{Path: filepath.Join(t.TempDir(), "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	book := sessionBook{filepath.Join(t.TempDir(), "sessions"), q}
+	with := func(b *cloud, use func(*mqttconn.Session)) {
+		t.Helper()
+		dial := func(ctx context.Context) (mqttconn.Conn, error) {
+			var d sysnet.Dialer
+			conn, err := d.DialContext(ctx, "tcp", b.addr)
+			if err != nil {
+				return nil, err
+			}
+			return conn, nil
+		}
+		cfg := mqttconn.Config{ClientID: clientID, Journal: journal{q}}
+		flights, err := q.Flights()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range flights {
+			cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight{Seq: f.Seq, PacketID: f.PacketID, Received: f.Received}})
+		}
+		s, err := book.connect(t.Context(), dial, cfg, b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := book.open(clientID).Flights; got != b.addr {
+			t.Errorf("the book says that flights are with %q, want %q", got, b.addr)
+		}
+		use(s)
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	publish := func(s *mqttconn.Session, payload string) {
+		t.Helper()
+		before := first.readings()
+		seq, err := q.Put(t.Context(), queue.Message{Topic: "site/new", QoS: 2, Payload: []byte(payload)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Publish(t.Context(), mqttconn.Message{Seq: seq, Topic: "site/new", QoS: 2, Payload: []byte(payload)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := first.readings(); got != before+1 {
+			t.Errorf("the broker has answered for %s and swallowed it", payload)
+		}
+	}
+
+	leaveOpen(t, first.addr, clientID) // as an agent did whose queue file is gone
+	with(first, func(s *mqttconn.Session) { publish(s, `{"n":2}`) })
+
+	// fly notes a message that was sent to the broker last used, under packet id 1.
+	fly := func() {
+		t.Helper()
+		seq, err := q.Put(t.Context(), queue.Message{Topic: "site/old", QoS: 2, Payload: []byte(`{"n":1}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.SaveFlight(t.Context(), queue.Flight{Seq: seq, PacketID: 1}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nothingResumed := func(s *mqttconn.Session) {
+		t.Helper()
+		if n := len(s.Resumed()); n != 0 {
+			t.Errorf("%d flights were resumed with a broker that they were not sent to", n)
+		}
+		if flights, err := q.Flights(); err != nil || len(flights) != 0 {
+			t.Errorf("got flights %v, %v after turning to another broker, want none", flights, err)
+		}
+	}
+
+	leaveOpen(t, first.addr, clientID)
+	fly()
+	with(second, nothingResumed)
+	if !book.open(clientID).Stale[first.addr] {
+		t.Error("the book doesn't say that the first broker holds forgotten packet ids")
+	}
+	with(first, func(s *mqttconn.Session) { publish(s, `{"n":3}`) })
+	with(first, func(s *mqttconn.Session) {
+		if !s.SessionPresent() {
+			t.Error("a session was discarded that nothing is wrong with")
+		}
+	})
+	fly()
+	with(second, nothingResumed) // whose session was kept meanwhile
+}
