@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,11 +38,14 @@ func newFakeQueue(qos byte, messages int) *fakeQueue {
 	q.durable = q.now.clone()
 	for i := range messages {
 		q.messages = append(q.messages, mqttconn.Message{
-			Seq: uint64(i + 1), Topic: "site/pump", QoS: qos, Payload: fmt.Append(nil, "reading ", i+1),
+			Seq: uint64(i + 1), More: gathered(uint64(i + 1)), Topic: "site/pump", QoS: qos, Payload: fmt.Append(nil, "reading ", i+1),
 		})
 	}
 	return q
 }
+
+// gathered are the names of what else is in a message.
+func gathered(seq uint64) []uint64 { return []uint64{seq + 1000, seq + 2000} }
 
 var errKilled = errors.New("the process is dead")
 
@@ -58,6 +62,9 @@ func (q *fakeQueue) Save(ctx context.Context, f mqttconn.Flight, durable bool) e
 	defer q.mu.Unlock()
 	if q.isKilled {
 		return errKilled
+	}
+	if want := gathered(f.Seq); !slices.Equal(f.More, want) {
+		return fmt.Errorf("flight of message %d: More is %v, want %v", f.Seq, f.More, want)
 	}
 	q.now.flights[f.Seq] = f
 	if durable {

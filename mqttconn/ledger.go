@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,6 +12,7 @@ import (
 // entry is one message on its way. Everything but receipt is guarded by the ledger's mutex.
 type entry struct {
 	seq       uint64
+	more      []uint64 // never changes, nor does seq
 	qos       byte
 	id        uint16
 	bytes     int
@@ -83,7 +85,7 @@ func (l *ledger) resume(r Resume) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := &entry{
-		seq: r.Seq, id: r.PacketID, qos: r.Message.QoS, bytes: r.Message.size(), resumed: true,
+		seq: r.Seq, more: r.Flight.More, id: r.PacketID, qos: r.Message.QoS, bytes: r.Message.size(), resumed: true,
 		release: r.releases(), receipt: newReceipt(r.Seq),
 	}
 	if e.release {
@@ -142,7 +144,7 @@ func (l *ledger) tryAdmit(m Message) (*entry, error) {
 	if full && l.window > 0 {
 		return nil, nil
 	}
-	e := &entry{seq: m.Seq, qos: m.QoS, bytes: m.size(), begun: make(chan struct{}), receipt: newReceipt(m.Seq)}
+	e := &entry{seq: m.Seq, more: slices.Clone(m.More), qos: m.QoS, bytes: m.size(), begun: make(chan struct{}), receipt: newReceipt(m.Seq)}
 	l.pending = e
 	l.enter(e)
 	return e, nil

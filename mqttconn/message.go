@@ -23,9 +23,11 @@ type Conn interface {
 // DialFunc opens one connection to the broker. The context covers the dialling only.
 type DialFunc func(ctx context.Context) (Conn, error)
 
-// Message is one application message. Seq is the caller's name for it and does not travel.
+// Message is one application message. Seq is the caller's name for it, and More are the names of what else the caller has put
+// into it, for [Flight]; they do not travel.
 type Message struct {
 	Seq     uint64
+	More    []uint64
 	Topic   string
 	QoS     byte
 	Retain  bool
@@ -88,6 +90,7 @@ type Flight struct {
 	Seq      uint64
 	PacketID uint16
 	Received bool
+	More     []uint64 // of the Message
 }
 
 // Resume is a flight of an earlier connection and its message. A message that is gone meanwhile has an empty topic:

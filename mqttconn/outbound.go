@@ -67,7 +67,7 @@ func (g *guard) publishing(f frame, out *packet) error {
 	}
 	out.entry = e
 	if e.qos > 0 && !e.resumed {
-		out.flight = &Flight{Seq: e.seq, PacketID: e.id}
+		out.flight = &Flight{Seq: e.seq, More: e.more, PacketID: e.id}
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (g *guard) releasing(f frame, out *packet) error {
 	if e == nil {
 		return fmt.Errorf("a PUBREL for packet id %d, which is free", f.id())
 	}
-	out.flight = &Flight{Seq: e.seq, PacketID: e.id, Received: true}
+	out.flight = &Flight{Seq: e.seq, More: e.more, PacketID: e.id, Received: true}
 	return nil
 }
 
@@ -230,7 +230,7 @@ func (g *guard) take() (batch []packet, ok bool) {
 		if released, recorded := g.ledger.leaves(p.entry); released {
 			p.kind, p.bytes = typePubrel, pubrel(p.entry.id)
 			if !recorded {
-				p.flight = &Flight{Seq: p.entry.seq, PacketID: p.entry.id, Received: true}
+				p.flight = &Flight{Seq: p.entry.seq, More: p.entry.more, PacketID: p.entry.id, Received: true}
 			}
 		}
 	}

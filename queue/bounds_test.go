@@ -93,13 +93,13 @@ func TestLowerLanesDoNotDriveOutHigherOnes(t *testing.T) {
 func TestMessagesOnTheirWayAreNotDropped(t *testing.T) {
 	q := open(t, queue.Config{MaxBytes: 64 << 10})
 	first := put(t, q, kilobytes(queue.Normal, "n", 0, 30)...)
-	if err := q.SaveFlight(t.Context(), queue.Flight{Seq: first, PacketID: 1, Received: true}, true); err != nil {
+	if err := q.SaveFlight(t.Context(), queue.Flight{Seq: first, PacketID: 1, Received: true, More: []uint64{first + 2}}, true); err != nil {
 		t.Fatal(err)
 	}
 	put(t, q, kilobytes(queue.Normal, "n", 30, 30)...)
 	put(t, q, kilobytes(queue.Normal, "n", 60, 20)...)
-	if got := heads(t, q); !strings.HasPrefix(got, "n0 ") || strings.Contains(got, "n1 ") || !strings.HasSuffix(got, "n79") {
-		t.Errorf("left are %q, want the message on its way and the newest", got)
+	if got := heads(t, q); !strings.HasPrefix(got, "n0 n2 ") || strings.Contains(got, "n1 ") || !strings.HasSuffix(got, "n79") {
+		t.Errorf("left are %q, want the messages on their way and the newest", got)
 	}
 }
 

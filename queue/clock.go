@@ -55,6 +55,15 @@ func (c *clock) age(m *Message, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
+// Age returns how long ago the message was taken in. It is false where that can't be told: of another boot, while one of the two
+// clocks isn't trusted.
+func (q *Queue) Age(m Message) (time.Duration, bool) {
+	q.mu.Lock()
+	clk := q.clock
+	q.mu.Unlock()
+	return clk.age(&m, time.Now())
+}
+
 // machineClock asks the kernel for what cfg leaves open.
 func machineClock(cfg Config) (clock, error) {
 	c := clock{boot: cfg.Boot, sinceBoot: cfg.SinceBoot, opened: time.Now()}

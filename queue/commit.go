@@ -137,8 +137,8 @@ func (q *Queue) publish(t *txn) {
 	for _, r := range t.removals {
 		delete(q.removing, r.seq)
 	}
+	q.pruneFlightsLocked(t.gone)
 	for _, seq := range t.gone {
-		delete(q.flights, seq)
 		delete(q.attempts, seq)
 	}
 	q.commits++

@@ -10,11 +10,13 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Flight is a message on its way: published under a packet id and not acknowledged to the end.
+// Flight is what is on its way under one packet id: published, and not acknowledged to the end. It is one message, or
+// several that were gathered into one packet. A message is in one flight at a time.
 type Flight struct {
-	Seq      uint64
+	Seq      uint64 // of the first message, which names the flight
 	PacketID uint16
-	Received bool // the broker has it (PUBREC, QoS 2) and must not get it a second time
+	Received bool     // the broker has it (PUBREC, QoS 2) and must not get it a second time
+	More     []uint64 // the further messages of the packet, rising
 }
 
 // flight is a Flight with what it takes to send the same packet again.
@@ -23,15 +25,20 @@ type flight struct {
 	history bool // it was published as history
 }
 
+func (f flight) equal(g flight) bool {
+	return f.Seq == g.Seq && f.PacketID == g.PacketID && f.Received == g.Received && f.history == g.history && slices.Equal(f.More, g.More)
+}
+
 // The flags of a flight on disk.
 const (
 	flightReceived = 1 << iota
 	flightHistory
+	flightGathered // the further messages follow, each as uvarint above the one before
 )
 
-// SaveFlight notes a flight, in place of what was noted for the message before. With durable it returns when the note is
-// on disk; else at once, and the note goes with the next commit or within Config.ReleaseWait. A message that is not in
-// the queue gives ErrNotFound.
+// SaveFlight notes a flight, in place of what was noted for its first message before. With durable it returns when the note is
+// on disk; else at once, and the note goes with the next commit or within Config.ReleaseWait. Messages that are not in
+// the queue are left out of the note; where none is left, the error is ErrNotFound.
 func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
 	q.mu.Lock()
 	reader := q.reader
@@ -39,17 +46,19 @@ func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
 	history := reader != nil && reader.isHistory(f.Seq)
 	q.mu.Lock()
 	err := q.err
-	if _, gone := q.removing[f.Seq]; err == nil && (gone || f.Seq > q.seq || f.Seq == 0) {
-		err = fmt.Errorf("%w: sequence %d", ErrNotFound, f.Seq)
-	}
 	if err == nil {
-		history = history || q.flights[f.Seq].history
-		if q.flights[f.Seq] == (flight{f, history}) && !durable {
-			q.mu.Unlock()
-			return nil
+		if note, ok := q.presentLocked(flight{f, history}); ok {
+			old, known := q.flights[note.Seq]
+			note.history = history || old.history
+			if known && old.equal(note) && !durable {
+				q.mu.Unlock()
+				return nil
+			}
+			q.flights[note.Seq] = note
+			q.flightDirty[note.Seq] = struct{}{}
+		} else {
+			err = fmt.Errorf("%w: sequence %d", ErrNotFound, f.Seq)
 		}
-		q.flights[f.Seq] = flight{f, history}
-		q.flightDirty[f.Seq] = struct{}{}
 	}
 	news := err == nil && q.waitLocked()
 	q.mu.Unlock()
@@ -62,7 +71,62 @@ func (q *Queue) SaveFlight(ctx context.Context, f Flight, durable bool) error {
 	return q.Sync(ctx)
 }
 
-// Flights returns the messages on their way, in the order of their sequences.
+// presentLocked leaves those messages of f that are in the queue, as far as that can be told without the file; ok is false if
+// there are none. It is called with mu held.
+func (q *Queue) presentLocked(f flight) (_ flight, ok bool) {
+	gone := make(map[uint64]struct{})
+	for _, seq := range append([]uint64{f.Seq}, f.More...) {
+		if _, removing := q.removing[seq]; removing || seq > q.seq || seq == 0 {
+			gone[seq] = struct{}{}
+		}
+	}
+	return f.without(gone)
+}
+
+// without is the flight after some of its messages have gone; ok is false if none is left.
+func (f flight) without(gone map[uint64]struct{}) (_ flight, ok bool) {
+	if len(gone) == 0 {
+		return f, true
+	}
+	left := slices.DeleteFunc(append([]uint64{f.Seq}, f.More...), func(seq uint64) bool { _, ok := gone[seq]; return ok })
+	if len(left) == 0 {
+		return f, false
+	}
+	if f.Seq, f.More = left[0], nil; len(left) > 1 {
+		f.More = left[1:]
+	}
+	return f, true
+}
+
+// pruneFlightsLocked takes messages that have gone out of their flights, and returns the keys of the flights that have changed.
+// It is called with mu held.
+func (q *Queue) pruneFlightsLocked(seqs []uint64) (changed []uint64) {
+	if len(seqs) == 0 || len(q.flights) == 0 {
+		return nil
+	}
+	gone := make(map[uint64]struct{}, len(seqs))
+	for _, seq := range seqs {
+		gone[seq] = struct{}{}
+	}
+	for seq, f := range q.flights {
+		if _, first := gone[seq]; !first && len(f.More) == 0 {
+			continue
+		}
+		left, ok := f.without(gone)
+		if ok && len(left.More) == len(f.More) {
+			continue
+		}
+		delete(q.flights, seq)
+		changed = append(changed, seq)
+		if ok { // the packet is still under way for the others in it
+			q.flights[left.Seq] = left
+			changed = append(changed, left.Seq)
+		}
+	}
+	return changed
+}
+
+// Flights returns what is on its way, in the order of the sequences.
 func (q *Queue) Flights() ([]Flight, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,13 +173,53 @@ func (q *Queue) AddAttempts(seqs ...uint64) error {
 func loadFlights(tx *bbolt.Tx) map[uint64]flight {
 	flights := make(map[uint64]flight)
 	tx.Bucket(bucketFlights).ForEach(func(k, v []byte) error {
-		if seq, err := parseKey(k); err == nil && len(v) == 3 && stored(tx, k) {
-			f := Flight{Seq: seq, PacketID: binary.BigEndian.Uint16(v), Received: v[2]&flightReceived != 0}
-			flights[seq] = flight{f, v[2]&flightHistory != 0}
+		seq, err := parseKey(k)
+		if f, ok := parseFlight(seq, v); ok && err == nil {
+			gone := make(map[uint64]struct{})
+			for _, seq := range append([]uint64{f.Seq}, f.More...) {
+				if !stored(tx, appendKey(nil, seq)) {
+					gone[seq] = struct{}{}
+				}
+			}
+			if f, ok = f.without(gone); ok {
+				flights[f.Seq] = f
+			}
 		}
 		return nil
 	})
 	return flights
+}
+
+// append appends the stored form: the packet id, flags, and the further messages.
+func (f flight) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(b, f.PacketID)
+	at := len(b)
+	if b = append(b, 0); f.Received {
+		b[at] |= flightReceived
+	}
+	if f.history {
+		b[at] |= flightHistory
+	}
+	last := f.Seq
+	for _, seq := range f.More {
+		b[at] |= flightGathered
+		b = binary.AppendUvarint(b, seq-last)
+		last = seq
+	}
+	return b
+}
+
+// parseFlight is the inverse of append.
+func parseFlight(seq uint64, b []byte) (f flight, ok bool) {
+	if len(b) < 3 || b[2]&flightGathered == 0 && len(b) > 3 {
+		return f, false
+	}
+	f = flight{Flight{Seq: seq, PacketID: binary.BigEndian.Uint16(b), Received: b[2]&flightReceived != 0}, b[2]&flightHistory != 0}
+	c := scanner{b: b[3:]}
+	for last := seq; len(c.b) > 0 && !c.bad; last = f.More[len(f.More)-1] {
+		f.More = append(f.More, last+c.uvarint())
+	}
+	return f, !c.bad
 }
 
 func loadAttempts(tx *bbolt.Tx) map[uint64]uint32 {
@@ -143,26 +247,17 @@ func stored(tx *bbolt.Tx, key []byte) bool {
 // saveFlights writes the changed notes.
 func (t *txn) saveFlights() error {
 	for seq, f := range t.flights {
-		b, key := t.bucket(bucketFlights), appendKey(nil, seq)
-		if l, _, _ := t.find(seq); f != nil && l == 0 {
-			f = nil // the message has gone meanwhile
-			t.gone = append(t.gone, seq)
-		}
 		if f == nil {
-			if err := b.Delete(key); err != nil {
+			if err := t.bucket(bucketFlights).Delete(appendKey(nil, seq)); err != nil {
 				return err
 			}
-			continue
 		}
-		v := binary.BigEndian.AppendUint16(nil, f.PacketID)
-		if v = append(v, 0); f.Received {
-			v[2] |= flightReceived
-		}
-		if f.history {
-			v[2] |= flightHistory
-		}
-		if err := b.Put(key, v); err != nil {
-			return err
+	}
+	for _, f := range t.flights {
+		if f != nil {
+			if err := t.saveFlight(*f); err != nil {
+				return err
+			}
 		}
 	}
 	for seq, n := range t.attempts {
@@ -176,6 +271,29 @@ func (t *txn) saveFlights() error {
 		}
 	}
 	return nil
+}
+
+// saveFlight writes a note, without those messages that have gone meanwhile.
+func (t *txn) saveFlight(f flight) error {
+	gone := make(map[uint64]struct{})
+	for _, seq := range append([]uint64{f.Seq}, f.More...) {
+		if l, _, _ := t.find(seq); l == 0 {
+			gone[seq] = struct{}{}
+			t.gone = append(t.gone, seq)
+		}
+	}
+	left, ok := f.without(gone)
+	if !ok || left.Seq != f.Seq {
+		if err := t.bucket(bucketFlights).Delete(appendKey(nil, f.Seq)); err != nil || !ok {
+			return err
+		}
+	}
+	if len(left.More) > 0 {
+		if err := t.raiseFormat(formatGathered); err != nil {
+			return err
+		}
+	}
+	return t.bucket(bucketFlights).Put(appendKey(nil, left.Seq), left.append(nil))
 }
 
 // forget makes this transaction remove the notes about a message that it drops.

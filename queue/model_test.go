@@ -83,9 +83,17 @@ func (m *model) release(t *rapid.T) {
 	}
 	m.stored = slices.DeleteFunc(m.stored, func(s queue.Message) bool { return slices.Contains(seqs, s.Seq) })
 	for _, seq := range seqs {
-		delete(m.flights, seq)
 		delete(m.attempts, seq)
 	}
+	flights := map[uint64]queue.Flight{}
+	for _, f := range m.flights {
+		left := slices.DeleteFunc(append([]uint64{f.Seq}, f.More...), func(seq uint64) bool { return slices.Contains(seqs, seq) })
+		if len(left) > 0 {
+			f.Seq, f.More = left[0], left[1:]
+			flights[f.Seq] = f
+		}
+	}
+	m.flights = flights
 }
 
 func (m *model) next(t *rapid.T) {
@@ -108,6 +116,23 @@ func (m *model) note(t *rapid.T) {
 	}
 	s := rapid.SampledFrom(m.stored).Draw(t, "message")
 	f := queue.Flight{Seq: s.Seq, PacketID: rapid.Uint16().Draw(t, "id"), Received: rapid.Bool().Draw(t, "received")}
+	flying := map[uint64]bool{}
+	for _, other := range m.flights {
+		flying[other.Seq] = true
+		for _, seq := range other.More {
+			flying[seq] = true
+		}
+	}
+	if _, again := m.flights[s.Seq]; flying[s.Seq] && !again {
+		return // a message is in one flight at a time
+	}
+	if rapid.Bool().Draw(t, "gathered") {
+		for _, next := range m.stored {
+			if next.Seq > s.Seq && next.Seq < s.Seq+200 && !flying[next.Seq] {
+				f.More = append(f.More, next.Seq)
+			}
+		}
+	}
 	if err := m.q.SaveFlight(t.Context(), f, rapid.Bool().Draw(t, "durable")); err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +181,8 @@ func (m *model) compare(t *rapid.T) {
 		t.Fatalf("Flights = %v, %v; want %v", flights, err, m.flights)
 	}
 	for _, f := range flights {
-		if m.flights[f.Seq] != f {
-			t.Fatalf("flight %v, want %v", f, m.flights[f.Seq])
+		if want := m.flights[f.Seq]; f.PacketID != want.PacketID || f.Received != want.Received || !slices.Equal(f.More, want.More) {
+			t.Fatalf("flight %v, want %v", f, want)
 		}
 	}
 	if s := m.q.Stats(); s.LastSeq != m.seq || s.Messages < len(want) {

@@ -49,7 +49,7 @@ func isRefusal(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err
 
 // Release removes messages that have arrived. It doesn't wait: the removal is durable with the next commit, or within
 // Config.ReleaseWait (Sync waits for it), and Readers no longer hand the messages out. Sequences that are not in the queue
-// are ignored. Release of a message also forgets its flight.
+// are ignored. Release of a message also takes it out of its flight; of one that gathers several, release all at once.
 func (q *Queue) Release(seqs ...uint64) error { return q.remove("", seqs) }
 
 // Drop removes messages that can't be delivered, counts them under the reason and reports them in a loss receipt.
@@ -72,13 +72,13 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 			if _, ok := q.removing[seq]; !ok && seq <= q.seq {
 				q.removing[seq] = struct{}{}
 				q.removals = append(q.removals, removal{seq, reason})
-				q.forgetLocked(seq)
 				if q.reader != nil && q.reader.holds(seq) {
 					q.cuts++
 				}
 				news = q.waitLocked() || news
 			}
 		}
+		q.forgetLocked(seqs)
 	}
 	q.mu.Unlock()
 	if news {
@@ -87,14 +87,15 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 	return err
 }
 
-// forgetLocked drops what was noted about a message. It is called with mu held.
-func (q *Queue) forgetLocked(seq uint64) {
-	if _, ok := q.flights[seq]; ok {
-		delete(q.flights, seq)
+// forgetLocked drops what was noted about messages. It is called with mu held.
+func (q *Queue) forgetLocked(seqs []uint64) {
+	for _, seq := range q.pruneFlightsLocked(seqs) {
 		q.flightDirty[seq] = struct{}{}
 	}
-	if _, ok := q.attempts[seq]; ok {
-		delete(q.attempts, seq)
-		q.triesDirty[seq] = struct{}{}
+	for _, seq := range seqs {
+		if _, ok := q.attempts[seq]; ok {
+			delete(q.attempts, seq)
+			q.triesDirty[seq] = struct{}{}
+		}
 	}
 }

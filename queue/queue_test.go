@@ -262,7 +262,7 @@ func TestFlights(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
 	q := open(t, queue.Config{Path: path})
 	first := put(t, q, text(queue.Normal, "1", "2", "3")...)
-	want := []queue.Flight{{first, 7, false}, {first + 1, 8, true}, {first + 2, 9, false}}
+	want := []queue.Flight{{Seq: first, PacketID: 7}, {Seq: first + 1, PacketID: 8, Received: true}, {Seq: first + 2, PacketID: 9}}
 	for i, f := range want {
 		if err := q.SaveFlight(t.Context(), f, i == 1); err != nil {
 			t.Fatal(err)

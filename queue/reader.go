@@ -109,6 +109,9 @@ func (r *Reader) Next(ctx context.Context) (Message, error) {
 	}
 }
 
+// TryNext is Next for those who don't wait: ok is false if there is no message now.
+func (r *Reader) TryNext() (m Message, ok bool, err error) { return r.take() }
+
 // take returns the next message if there is one now.
 func (r *Reader) take() (Message, bool, error) {
 	for {

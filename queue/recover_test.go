@@ -245,7 +245,7 @@ func TestNewerFormatIsRefusedAndLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{2}) }); err != nil {
+	if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{9}) }); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
@@ -259,7 +259,7 @@ func TestNewerFormatIsRefusedAndLeftAlone(t *testing.T) {
 		}
 		_, err := queue.Open(queue.Config{Path: path})
 		var format *queue.FormatError
-		if !errors.As(err, &format) || format.Got != 2 || format.Want != 1 {
+		if !errors.As(err, &format) || format.Got != 9 || format.Want != 2 {
 			t.Errorf("Open: %v, want a FormatError", err)
 		}
 	}

@@ -53,7 +53,10 @@ func (q *Queue) Stats() Stats {
 		s.Messages += q.lanes[l].Count
 		s.Bytes += q.lanes[l].Bytes
 	}
-	s.InFlight, s.Releasing, s.LastSeq = len(q.flights), len(q.removing), q.seq
+	for _, f := range q.flights {
+		s.InFlight += 1 + len(f.More)
+	}
+	s.Releasing, s.LastSeq = len(q.removing), q.seq
 	s.Accepted, s.Released, s.Commits, s.Compactions = q.accepted, q.released, q.commits, q.compactions
 	s.Waiting = max(0, s.Messages-s.Releasing)
 	s.Losses = q.losses.list()

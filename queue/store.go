@@ -14,15 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileFormat is the version of the file's layout: buckets and keys. Older ones are read, newer ones refused.
-const fileFormat = 1
+// fileFormat is the version of the file's layout: buckets and keys. Older ones are read, newer ones refused. A new file has
+// the oldest version that can hold what is in it, so that an older program can take it over.
+const (
+	firstFormat    = 1
+	formatGathered = 2 // flights of several messages, whose packet ids an older program would give out again
+	fileFormat     = formatGathered
+)
 
 // The buckets beside those of the lanes.
 var (
 	bucketMeta     = []byte("meta")     // keyFormat, keyEpoch, keyClean
 	bucketOrigins  = []byte("origins")  // uvarint → origin
 	bucketClocks   = []byte("clocks")   // boot id → clockRef
-	bucketFlights  = []byte("flights")  // key → packet id (2 bytes), flags (1 byte)
+	bucketFlights  = []byte("flights")  // key → flight
 	bucketAttempts = []byte("attempts") // key → uvarint
 	bucketLosses   = []byte("losses")   // reason/lane → loss as JSON
 
@@ -101,6 +106,15 @@ func (s *store) readMeta(path string) error {
 	})
 }
 
+// raiseFormat notes that the file holds what came with the format.
+func (t *txn) raiseFormat(format uint64) error {
+	meta := t.bucket(bucketMeta)
+	if got, _ := binary.Uvarint(meta.Get(keyFormat)); got >= format {
+		return nil
+	}
+	return meta.Put(keyFormat, uvarint(format))
+}
+
 func bucketNames() [][]byte {
 	names := [][]byte{bucketMeta, bucketOrigins, bucketClocks, bucketFlights, bucketAttempts, bucketLosses}
 	for _, l := range Lanes() {
@@ -157,7 +171,7 @@ func initBuckets(tx *bbolt.Tx) error {
 		}
 	}
 	meta := tx.Bucket(bucketMeta)
-	if err := meta.Put(keyFormat, uvarint(fileFormat)); err != nil {
+	if err := meta.Put(keyFormat, uvarint(firstFormat)); err != nil {
 		return err
 	}
 	epoch := make([]byte, 8)

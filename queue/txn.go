@@ -66,8 +66,11 @@ func (q *Queue) newTxn(full bool) *txn {
 	}
 	if len(q.flights) > 0 {
 		t.inFlight = make(map[uint64]struct{}, len(q.flights))
-		for seq := range q.flights {
+		for seq, f := range q.flights {
 			t.inFlight[seq] = struct{}{}
+			for _, more := range f.More {
+				t.inFlight[more] = struct{}{}
+			}
 		}
 	}
 	return t
