@@ -26,9 +26,16 @@ type Config struct {
 	// lost, connect with Clean and close, so that the broker holds no packet ids that nobody remembers.
 	Clean bool
 
-	// KeepAlive is the longest silence before a ping, 30 s to 1 h in whole seconds; 0: 540 s, since mobile networks
-	// forget a connection that was silent for 10 minutes.
+	// KeepAlive is what CONNECT promises the broker, which hangs up after 1.5 times as long without a packet, and the longest
+	// silence before a ping; 30 s to 1 h in whole seconds. 0: 540 s, since mobile networks forget a connection that was
+	// silent for 10 minutes.
 	KeepAlive time.Duration
+	// PingAfter is asked how long it may be silent before a ping, and may give less than KeepAlive; nil: KeepAlive. It is asked
+	// whenever a silence has ended or an earlier answer has run out, from the session's goroutines, and must not block.
+	PingAfter func() time.Duration
+	// Heard is called when the far end has answered after a silence of 20 s or more, with its length; see also
+	// [Session.Silence]. It must not block. nil: nobody asks.
+	Heard func(silence time.Duration)
 	// PingTimeout is how long a ping may stay unanswered; 0: 120 s, more than the worst round trip behind a full window.
 	PingTimeout time.Duration
 	// ConnectTimeout covers dial, TLS handshake and CONNACK together; 0: 300 s, for attaching to GPRS takes a minute
@@ -113,6 +120,10 @@ func (c Config) withDefaults() Config {
 	}
 	setDuration(&c.KeepAlive, defaultKeepAlive)
 	setDuration(&c.PingTimeout, defaultPingTimeout)
+	if c.PingAfter == nil {
+		fixed := c.KeepAlive
+		c.PingAfter = func() time.Duration { return fixed }
+	}
 	setDuration(&c.ConnectTimeout, defaultConnectTimeout)
 	setDuration(&c.WriteTimeout, defaultWriteTimeout)
 	setDuration(&c.AnswerTimeout, defaultAnswerTimeout)

@@ -34,16 +34,17 @@ type guard struct {
 	unread []byte // the part of it that Paho has not read
 
 	wake    chan struct{} // capacity 1: queue has grown
+	stirred chan struct{} // capacity 1: a silence has ended
 	flushed chan struct{} // closed when DISCONNECT has been written
 
-	mu        sync.Mutex // guards what follows; never held across I/O or channel operations that block
-	queue     []packet
-	leaving   bool // DISCONNECT is queued or written
-	ended     bool
-	connack   *connack
-	topics    map[uint16]int // SUBSCRIBE on its way: packet id → topics; 0: UNSUBSCRIBE
-	pingSince time.Time      // zero: no ping unanswered
-	stats     Stats          // Pings, PingBytes and Oversize
+	mu      sync.Mutex // guards what follows; never held across I/O or channel operations that block
+	queue   []packet
+	leaving bool // DISCONNECT is queued or written
+	ended   bool
+	connack *connack
+	topics  map[uint16]int // SUBSCRIBE on its way: packet id → topics; 0: UNSUBSCRIBE
+	ping    pinger
+	stats   Stats // Pings, PingBytes and Oversize
 }
 
 // connack is what the broker said to CONNECT.
@@ -58,8 +59,9 @@ func newGuard(lower *lowerConn, conn net.Conn, cfg Config, l *ledger, fail func(
 	return &guard{
 		lower: lower, conn: conn, ledger: l, journal: cfg.Journal, fail: fail,
 		writeTimeout: cfg.WriteTimeout, maxInbound: cfg.MaxInbound, oversize: cfg.Oversize,
+		ping: pinger{after: cfg.PingAfter, most: cfg.KeepAlive, timeout: cfg.PingTimeout, heard: cfg.Heard},
 		in:   bufio.NewReaderSize(conn, 2048),
-		wake: make(chan struct{}, 1), flushed: make(chan struct{}),
+		wake: make(chan struct{}, 1), stirred: make(chan struct{}, 1), flushed: make(chan struct{}),
 		topics: make(map[uint16]int),
 	}
 }
@@ -72,6 +74,7 @@ func (g *guard) Read(p []byte) (int, error) {
 			return 0, g.readFailed(err)
 		}
 		g.buf = f.bytes
+		g.answered()
 		if skip > 0 {
 			if err := g.readPast(f, skip); err != nil {
 				return 0, g.readFailed(err)
@@ -105,18 +108,14 @@ func (g *guard) readFailed(err error) error {
 // Close is called by Paho: after DISCONNECT, which the writer still has to send, or because it gives the connection up.
 func (g *guard) Close() error {
 	g.mu.Lock()
-	leaving, since := g.leaving, g.pingSince
+	leaving := g.leaving
 	g.mu.Unlock()
-	switch {
-	case leaving:
+	if leaving {
 		// Paho's reader has to go while the writer finishes.
 		_ = g.conn.SetReadDeadline(time.Unix(1, 0))
-	case !since.IsZero():
-		g.fail(&Error{Op: "session", Cause: CauseSilent, Err: fmt.Errorf("broker %s did not answer the ping of %v ago",
-			g.lower.RemoteAddr(), time.Since(since).Round(time.Second))})
-	default:
-		g.fail(&Error{Op: "session", Cause: CauseNetwork, Err: errors.New("the MQTT client gave the connection up")})
+		return nil
 	}
+	g.fail(&Error{Op: "session", Cause: CauseNetwork, Err: errors.New("the MQTT client gave the connection up")})
 	return nil
 }
 

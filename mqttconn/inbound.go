@@ -24,6 +24,7 @@ func (g *guard) inspect(f frame) (pass bool, err error) {
 		return g.subscribed(f)
 	case typePingresp:
 		g.ponged()
+		return false, nil // Paho has sent no ping
 	case typeUnsuback:
 		return g.unsubscribed(f), nil
 	}
@@ -106,5 +107,5 @@ func (g *guard) readPast(f frame, skip int) error {
 func (g *guard) ponged() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pingSince = time.Time{}
+	g.ping.since = time.Time{}
 }

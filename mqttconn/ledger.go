@@ -42,6 +42,7 @@ type ledger struct {
 	maxMessages   int
 	maxBytes      int
 	fail          func(error) // ends the session; called without mu
+	heard         func()      // bytes arrived for which no other answer comes; called without mu
 
 	mu      sync.Mutex
 	byID    map[uint16]*entry

@@ -2,6 +2,7 @@ package mqttconn
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,8 @@ func (g *guard) Write(p []byte) (int, error) {
 	}
 	out := packet{kind: f.kind(), bytes: slices.Clone(p)}
 	switch out.kind {
+	case typeConnect:
+		promise(out.bytes, g.ping.most)
 	case typePublish:
 		err = g.publishing(f, &out)
 	case typePubrel:
@@ -52,6 +55,16 @@ func (g *guard) Write(p []byte) (int, error) {
 		return 0, errEnded
 	}
 	return len(p), nil
+}
+
+// promise writes the keepalive into a CONNECT, which Paho makes without: then it sends no pings of its own. The field follows
+// the fixed header of two bytes or more, the protocol's name, its level and the flags (section 3.1.2).
+func promise(connect []byte, keepAlive time.Duration) {
+	header := 2
+	for connect[header-1]&0x80 != 0 {
+		header++
+	}
+	binary.BigEndian.PutUint16(connect[header+8:], uint16(keepAlive/time.Second))
 }
 
 func (g *guard) writeFailed(err error) error {
@@ -120,7 +133,7 @@ func (g *guard) enqueue(p packet) bool {
 	switch p.kind {
 	case typePingreq:
 		g.queue = slices.Insert(g.queue, 0, p)
-		g.pingSince = time.Now()
+		g.ping.since = time.Now()
 		g.stats.Pings++
 		g.stats.PingBytes += uint64(len(p.bytes))
 	case typeDisconnect:
@@ -280,6 +293,7 @@ func (g *guard) transmit(batch []packet) error {
 		g.fail(&Error{Op: "session", Cause: CauseTimeout,
 			Err: fmt.Errorf("a write to %s was stuck for %v", g.lower.RemoteAddr(), g.writeTimeout)})
 	})
+	g.speaks()
 	_, err := g.conn.Write(out)
 	watchdog.Stop()
 	if err != nil {

@@ -137,7 +137,9 @@ func (l *ledger) prove(ctx context.Context, waitAcked func(context.Context, uint
 		}
 		switch err := waitAcked(ctx, offset); {
 		case err == nil:
-			l.ackedTo(offset)
+			if l.ackedTo(offset) {
+				l.heard()
+			}
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errors.ErrUnsupported):
@@ -160,7 +162,8 @@ func (l *ledger) oldest() (offset uint64, ok bool) {
 	return l.flying[0].end, true
 }
 
-func (l *ledger) ackedTo(offset uint64) {
+// ackedTo notes that the far end's TCP has the bytes, and reports whether that is all of an answer that will come.
+func (l *ledger) ackedTo(offset uint64) (whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.flying) > 0 && l.flying[0].end <= offset {
@@ -168,8 +171,10 @@ func (l *ledger) ackedTo(offset uint64) {
 		l.flying[0] = nil
 		l.flying = l.flying[1:]
 		e.acked = true
+		whole = whole || e.qos == 0
 		l.settle(e)
 	}
+	return whole
 }
 
 // withoutCount is for a platform that cannot count acknowledged bytes: the broker's answer has to do.

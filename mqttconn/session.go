@@ -34,6 +34,7 @@ type Session struct {
 
 	failing  sync.Once
 	err      error         // written once, before done is closed
+	quiet    time.Duration // likewise: how long nothing had moved
 	done     chan struct{} // the session has ended
 	standing chan struct{} // closed when the broker has accepted it
 	stopped  chan struct{} // and every goroutine of it
@@ -92,6 +93,7 @@ func newSession(lower *lowerConn, conn net.Conn, cfg Config) *Session {
 	s.cancel = cancel
 	s.ledger = newLedger(cfg, s.end)
 	s.guard = newGuard(lower, conn, cfg, s.ledger, s.end)
+	s.ledger.heard = s.guard.answered
 
 	flights := usable(cfg.Resume)
 	for _, r := range flights {
@@ -100,6 +102,7 @@ func newSession(lower *lowerConn, conn net.Conn, cfg Config) *Session {
 	s.client = mqtt.NewClient(s.options(cfg, flights))
 
 	s.workers.Go(func() { s.guard.send(ctx) })
+	s.workers.Go(func() { s.guard.keepAlive(ctx) })
 	s.workers.Go(func() { s.ledger.prove(ctx, lower.WaitAcked) })
 	s.workers.Go(func() { s.inbox.serve(ctx, cfg.Handler) })
 	s.workers.Go(func() { s.settle(ctx, cfg) })
@@ -117,8 +120,7 @@ func (s *Session) options(cfg Config, flights []Resume) *mqtt.ClientOptions {
 	o.SetCleanSession(cfg.Clean)
 	o.SetAutoReconnect(false)
 	o.SetConnectRetry(false)
-	o.SetKeepAlive(cfg.KeepAlive)
-	o.SetPingTimeout(cfg.PingTimeout)
+	o.SetKeepAlive(0) // the guard pings
 	o.SetWriteTimeout(handOver)
 	o.SetOrderMatters(true) // inbox.put never blocks
 	o.SetAutoAckDisabled(true)
@@ -203,6 +205,7 @@ func (s *Session) tooLate(err error, limit time.Duration) error {
 func (s *Session) end(err error) {
 	s.failing.Do(func() {
 		s.err = err
+		s.quiet, _ = s.lower.quiet()
 		s.guard.end()
 		s.ledger.end(err)
 		close(s.done)
