@@ -72,16 +72,17 @@ func (l Limits) withDefaults() Limits {
 
 // State is what a learner knows of a network, in a form that can be kept. Lengths are in whole seconds.
 type State struct {
-	Interval int `json:"interval_s"`       // how long the next silence may be
-	Proven   int `json:"proven_s"`         // the longest that ended well; 0: none yet
-	TooLong  int `json:"too_long_s"`       // the shortest that did not; 0: none yet
-	Quiet    int `json:"quiet"`            // silences of Interval that ended well, in a row
-	Need     int `json:"need"`             // so many, and a longer one is tried
-	Doubt    int `json:"doubt,omitempty"`  // weight of those that did not, in a row
-	Falls    int `json:"falls,omitempty"`  // times in a row that Interval was shortened
-	Lost     int `json:"lost"`             // connections that were forgotten, in all
-	Survived int `json:"survived"`         // silences that ended well, in all
-	Search   int `json:"search,omitempty"` // the length that is being tried beyond Proven; 0: none
+	Interval int `json:"interval_s"`          // how long the next silence may be
+	Proven   int `json:"proven_s"`            // the longest that ended well; 0: none yet
+	TooLong  int `json:"too_long_s"`          // the shortest that did not; 0: none yet
+	Quiet    int `json:"quiet"`               // silences of Interval that ended well, in a row
+	Need     int `json:"need"`                // so many, and a longer one is tried
+	Doubt    int `json:"doubt,omitempty"`     // weight of those that did not, in a row
+	Doubted  int `json:"doubted_s,omitempty"` // the shortest of them
+	Falls    int `json:"falls,omitempty"`     // times in a row that Interval was shortened
+	Lost     int `json:"lost"`                // connections that were forgotten, in all
+	Survived int `json:"survived"`            // silences that ended well, in all
+	Search   int `json:"search,omitempty"`    // the length that is being tried beyond Proven; 0: none
 }
 
 // Learner finds the length of silence that costs least.
@@ -110,7 +111,7 @@ func Restore(limits Limits, s State) (*Learner, error) {
 
 // check refuses what no learner has written.
 func (s State) check() error {
-	for _, n := range []int{s.Interval - 1, s.Proven, s.TooLong, s.Quiet, s.Need - 1, s.Doubt, s.Falls, s.Lost, s.Survived, s.Search} {
+	for _, n := range []int{s.Interval - 1, s.Proven, s.TooLong, s.Quiet, s.Need - 1, s.Doubt, s.Doubted, s.Falls, s.Lost, s.Survived, s.Search} {
 		if n < 0 {
 			return errors.New("keepalive: a negative number in what was remembered")
 		}
@@ -142,10 +143,12 @@ func (l *Learner) Survived(d time.Duration) {
 	if s.TooLong > 0 && s.Proven >= s.TooLong {
 		s.TooLong = 0 // the network has become more patient
 	}
+	if n >= s.Doubted {
+		s.Doubt, s.Doubted = 0, 0
+	}
 	if n*10 < s.Interval*9 {
 		return // says nothing about silences as long as Interval
 	}
-	s.Doubt = 0
 	if s.Quiet++; s.Quiet >= s.Need {
 		l.lengthen()
 	}
@@ -169,6 +172,9 @@ func (l *Learner) ended(d time.Duration, weight int) {
 	}
 	s.Quiet = 0
 	s.Doubt += weight
+	if s.Doubted == 0 || n < s.Doubted {
+		s.Doubted = n
+	}
 	enough := enoughUnproven
 	if n <= s.Proven {
 		enough = enoughProven
@@ -181,7 +187,7 @@ func (l *Learner) ended(d time.Duration, weight int) {
 // shorten goes back to what is proven, or gropes downward if nothing shorter than n is.
 func (l *Learner) shorten(n int) {
 	s := &l.state
-	s.Doubt, s.Quiet, s.Search = 0, 0, 0
+	s.Doubt, s.Doubted, s.Quiet, s.Search = 0, 0, 0, 0
 	s.TooLong = n
 	s.Need = min(2*s.Need, mostQuiet)
 	if s.Proven > 0 && s.Proven < n {
