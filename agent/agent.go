@@ -24,6 +24,8 @@ type Config struct {
 	// Retry says how long to wait before the next attempt, after err ended an attempt (stood is 0) or a session that
 	// had stood for so long.
 	Retry func(err error, stood time.Duration) time.Duration
+	// Keepalive says how long the connection may be silent; nil: it isn't shown.
+	Keepalive func() *KeepaliveStatus
 	// Sources run beside delivery; one that fails is shown, logged and started again.
 	Sources []Source
 	// Check refuses a message before it is stored; nil accepts everything that the queue takes.
@@ -168,6 +170,9 @@ func (a *Agent) Status() Status {
 	}
 	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Link.Broker()
 	st.Link.Modem = a.cfg.Link.Status()
+	if a.cfg.Keepalive != nil {
+		st.Link.Keepalive = a.cfg.Keepalive()
+	}
 	for _, s := range a.cfg.Sources {
 		if s.Status != nil {
 			st.Sources = append(st.Sources, s.Status())

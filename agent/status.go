@@ -35,16 +35,27 @@ const (
 
 // LinkStatus tells where the way to the broker stands.
 type LinkStatus struct {
-	Kind      string       `json:"kind"` // "modem" or "system"
-	Connected bool         `json:"connected"`
-	Since     time.Time    `json:"since"`    // of Connected
-	Broker    string       `json:"broker"`   // URL without credentials
-	RetryAt   *time.Time   `json:"retry_at"` // of the next attempt, while waiting for it
-	Steps     []StepStatus `json:"steps"`    // in the order in which they come up
-	Modem     *ModemStatus `json:"modem"`    // null on link: system, and before the module has answered
-	Sessions  uint64       `json:"sessions"` // MQTT sessions since the start of the agent
-	BytesUp   uint64       `json:"stream_bytes_up"`
-	BytesDown uint64       `json:"stream_bytes_down"`
+	Kind      string           `json:"kind"` // "modem" or "system"
+	Connected bool             `json:"connected"`
+	Since     time.Time        `json:"since"`    // of Connected
+	Broker    string           `json:"broker"`   // URL without credentials
+	RetryAt   *time.Time       `json:"retry_at"` // of the next attempt, while waiting for it
+	Steps     []StepStatus     `json:"steps"`    // in the order in which they come up
+	Modem     *ModemStatus     `json:"modem"`    // null on link: system, and before the module has answered
+	Keepalive *KeepaliveStatus `json:"keepalive"`
+	Sessions  uint64           `json:"sessions"` // MQTT sessions since the start of the agent
+	BytesUp   uint64           `json:"stream_bytes_up"`
+	BytesDown uint64           `json:"stream_bytes_down"`
+}
+
+// KeepaliveStatus is how long the connection may be silent before a ping.
+type KeepaliveStatus struct {
+	IntervalSeconds int    `json:"interval_seconds"`
+	Learned         bool   `json:"learned"`          // false: the configuration's
+	Network         string `json:"network"`          // of which the following was learned; empty before the first attempt
+	ProvenSeconds   *int   `json:"proven_seconds"`   // the longest silence that it has borne; null: none yet
+	TooLongSeconds  *int   `json:"too_long_seconds"` // one after which the connection was forgotten; null: none yet
+	Lost            uint64 `json:"lost"`             // connections that it has forgotten, in all
 }
 
 // ModemStatus is what the module says of itself and of the network.

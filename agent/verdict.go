@@ -71,6 +71,19 @@ func (b *board) lastConnected() string {
 	return "last connected " + b.lastUp.Format("15:04")
 }
 
+// KeepaliveNote says in a few words where the interval comes from.
+func KeepaliveNote(k *KeepaliveStatus) string {
+	switch {
+	case !k.Learned:
+		return "as configured"
+	case k.ProvenSeconds == nil && k.TooLongSeconds == nil:
+		return "to begin with"
+	case k.TooLongSeconds != nil:
+		return "learned: " + Span(time.Duration(*k.TooLongSeconds)*time.Second) + " was too long"
+	}
+	return "learned"
+}
+
 // Waiting says how many messages wait.
 func Waiting(messages uint64) string {
 	switch messages {

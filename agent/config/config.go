@@ -53,9 +53,11 @@ type Broker struct {
 	Username     string   `yaml:"username"`
 	Password     Secret   `yaml:"password,omitempty"`
 	PasswordFile string   `yaml:"password_file"`
-	CAFile       string   `yaml:"ca_file"` // PEM; "": the system's roots
-	QoS          int      `yaml:"qos"`     // of readings on their way, unless an HTTP request names its own
-	Keepalive    Duration `yaml:"keepalive"`
+	CAFile       string   `yaml:"ca_file"`       // PEM; "": the system's roots
+	QoS          int      `yaml:"qos"`           // of readings on their way, unless an HTTP request names its own
+	Keepalive    Auto     `yaml:"keepalive"`     // longest silence; 0: learned
+	KeepaliveMin Duration `yaml:"keepalive_min"` // bounds of what is learned
+	KeepaliveMax Duration `yaml:"keepalive_max"`
 }
 
 // Queue bounds what is kept on disk.
@@ -143,9 +145,9 @@ func Default() *Config {
 		DataDir: "/var/lib/fieldpost",
 		Link:    LinkModem,
 		Modem:   Modem{Port: "/dev/modem", Baud: 115200},
-		// 270 s is the longest silence that the strictest NATs of cellular
-		// networks were seen to forgive.
-		Broker: Broker{ReturnAfter: Duration(time.Hour), QoS: 1, Keepalive: Duration(270 * time.Second)},
+		// 20 minutes are the most that the large cloud brokers take.
+		Broker: Broker{ReturnAfter: Duration(time.Hour), QoS: 1,
+			KeepaliveMin: Duration(30 * time.Second), KeepaliveMax: Duration(20 * time.Minute)},
 		Queue: Queue{
 			MaxBytes:     64 * MiB,
 			MaxAge:       Duration(30 * 24 * time.Hour),

@@ -107,6 +107,36 @@ func (d Duration) String() string {
 // MarshalText returns what String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
+// Auto is a [Duration] that the agent finds by itself when it is 0, written "auto".
+type Auto time.Duration
+
+const auto = "auto"
+
+// UnmarshalText parses "auto" or a duration.
+func (a *Auto) UnmarshalText(text []byte) error {
+	if strings.TrimSpace(string(text)) == auto {
+		*a = 0
+		return nil
+	}
+	var d Duration
+	if err := d.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%w, or auto", err)
+	}
+	*a = Auto(d)
+	return nil
+}
+
+// String returns "auto" or the duration.
+func (a Auto) String() string {
+	if a == 0 {
+		return auto
+	}
+	return Duration(a).String()
+}
+
+// MarshalText returns what String does.
+func (a Auto) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // List is one value or several. As a variable it is written with commas
 // between them.
 type List []string

@@ -18,10 +18,12 @@ const (
 	maxAPN    = 100 // 3GPP TS 23.003, 9.1
 	maxLogin  = 64  // two of them and an APN fit an AT command line of 256 characters
 
-	// Module and networks forget a connection after 10 silent minutes; below
-	// half a minute a data plan goes into pings.
-	minKeepalive = 30 * time.Second
-	maxKeepalive = 10 * time.Minute
+	// Below half a minute a data plan goes into pings. Module and networks
+	// forget a connection after 10 silent minutes, so a fixed keepalive stays
+	// below; one that is learned goes as far as a network was seen to bear.
+	minKeepalive      = 30 * time.Second
+	maxKeepalive      = 10 * time.Minute
+	maxLearnedSilence = time.Hour
 
 	minQueue = MiB       // holds at least one message of the largest payload
 	maxQueue = 256 * GiB // beyond any board's disk
@@ -247,9 +249,19 @@ func (c *Config) checkBroker(k *checker) {
 		k.fail(givenBy("broker.password", b.PasswordFile), "", "needs broker.username: MQTT takes a password only beside a user name")
 	}
 	between(k, "broker.qos", b.QoS, 0, 2)
-	if v := time.Duration(b.Keepalive); v < minKeepalive || v >= maxKeepalive {
-		k.fail("broker.keepalive", "", "%v is out of range: it must be at least %v and below %v, after which a silent connection is forgotten by the network",
+	if v := time.Duration(b.Keepalive); v != 0 && (v < minKeepalive || v >= maxKeepalive) {
+		k.fail("broker.keepalive", "write auto to have it learned", "%v is out of range: it must be at least %v and below %v, after which a silent connection is forgotten by the network",
 			b.Keepalive, Duration(minKeepalive), Duration(maxKeepalive))
+	}
+	between(k, "broker.keepalive_max", b.KeepaliveMax, Duration(minKeepalive), Duration(maxLearnedSilence))
+	between(k, "broker.keepalive_min", b.KeepaliveMin, Duration(minKeepalive), b.KeepaliveMax)
+	for _, f := range []struct {
+		key   string
+		value time.Duration
+	}{{"broker.keepalive", time.Duration(b.Keepalive)}, {"broker.keepalive_min", time.Duration(b.KeepaliveMin)}, {"broker.keepalive_max", time.Duration(b.KeepaliveMax)}} {
+		if f.value%time.Second != 0 {
+			k.fail(f.key, "", "%v is not in whole seconds, as MQTT counts it", Duration(f.value))
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ const (
 	// DefaultReconnect is TCP and MQTT set up anew (330 bytes), and what the module sent into the void before it was
 	// noticed: the ping, again and again for 2 minutes.
 	DefaultReconnect = 600
+	// DefaultPingTLS and DefaultReconnectTLS are the same under TLS: records of 22 bytes and more, and a resumed handshake.
+	DefaultPingTLS      = 168
+	DefaultReconnectTLS = 2500
 )
 
 const (

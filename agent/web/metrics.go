@@ -84,6 +84,18 @@ func linkFamilies() []family {
 				put(float64(st.Link.BytesUp), "up")
 				put(float64(st.Link.BytesDown), "down")
 			}, "direction"),
+		gauge("link_keepalive_seconds", "How long the connection may be silent before a ping.",
+			func(st agent.Status, put emit) {
+				if k := st.Link.Keepalive; k != nil {
+					put(float64(k.IntervalSeconds))
+				}
+			}),
+		counter("link_forgotten_total", "Connections that the network in use forgot while they were silent, ever.",
+			func(st agent.Status, put emit) {
+				if k := st.Link.Keepalive; k != nil {
+					put(float64(k.Lost))
+				}
+			}),
 		gauge("modem_signal_dbm", "Received signal strength in dBm; absent while unknown.",
 			func(st agent.Status, put emit) {
 				if m := st.Link.Modem; m != nil && m.SignalDBm != nil {

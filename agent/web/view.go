@@ -214,6 +214,9 @@ func linkFacts(st agent.Status) []fact {
 		}
 		facts = append(facts, fact{Name: "Way", Value: way})
 	}
+	if k := st.Link.Keepalive; k != nil {
+		facts = append(facts, fact{Name: "Ping after", Value: span(time.Duration(k.IntervalSeconds) * time.Second), Note: agent.KeepaliveNote(k)})
+	}
 	return append(facts,
 		fact{Name: "Broker", Value: known(st.Link.Broker)},
 		fact{Name: "Sessions", Value: count(st.Link.Sessions)},

@@ -38,10 +38,11 @@ type world struct {
 	arrived map[int]int
 	order   []int
 	dials   int
+	lines   []net.Conn // the broker's ends
 }
 
-// newWorld starts everything; change adapts the module.
-func newWorld(t *testing.T, change func(*gsmsim.Config)) *world {
+// newWorld starts everything; change adapts the module, and settings the configuration.
+func newWorld(t *testing.T, change func(*gsmsim.Config), settings ...func(*config.Config)) *world {
 	t.Helper()
 	w := &world{t: t, arrived: make(map[int]int)}
 	w.server = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
@@ -65,6 +66,9 @@ func newWorld(t *testing.T, change func(*gsmsim.Config)) *world {
 	cfg.Modem.APN = "CMNET"
 	cfg.Broker.URL = config.List{"mqtt://broker.example:1883"}
 	cfg.Sources.MQTT.Listen, cfg.Sources.HTTP.Listen, cfg.Web.Listen = "", "", ""
+	for _, set := range settings {
+		set(cfg)
+	}
 	d, err := wiring{bare: true, openPort: func() (io.ReadWriteCloser, error) { return w.module.Wire(), nil }}.wire(cfg, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.InfoLevel))
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +102,21 @@ func (w *world) dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	w.mu.Lock()
 	w.dials++
+	w.lines = append(w.lines, far)
 	w.mu.Unlock()
 	w.conns.Go(func() { _ = w.server.EstablishConnection("pipe", far) })
 	return near, nil
+}
+
+// hangUp closes all connections at the broker's end.
+func (w *world) hangUp() {
+	w.mu.Lock()
+	lines := w.lines
+	w.lines = nil
+	w.mu.Unlock()
+	for _, c := range lines {
+		c.Close()
+	}
 }
 
 func (w *world) note(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -20,6 +21,7 @@ type mqttLink struct {
 	queue   *queue.Queue
 	history string // the levels before the topics of history; "": none
 	book    sessionBook
+	pulse   *pulse
 }
 
 // dialFunc opens a connection to host:port.
@@ -35,14 +37,15 @@ func (l *mqttLink) steps() []agent.Step {
 
 func (l *mqttLink) Broker() string { return l.brokers.name() }
 
-// connect opens a connection with dial and an MQTT session over it.
-func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report agent.Report, dial dialFunc) (agent.Session, error) {
+// connect opens a connection with dial and an MQTT session over it. network is the name of what is between here and the
+// broker, as far as it matters for how long a connection may be silent; "": the broker's.
+func (l *mqttLink) connect(ctx context.Context, network string, resume []agent.Resume, report agent.Report, dial dialFunc) (agent.Session, error) {
 	var err error
 	var others bool
 	for _, i := range l.brokers.turns() {
 		var session *mqttconn.Session
-		if session, err = l.connectTo(ctx, l.brokers.turnTo(i), resume, report, dial); err == nil {
-			return mqttSession{session, l.history, l.brokers.worked(i)}, nil
+		if session, err = l.connectTo(ctx, l.brokers.turnTo(i), network, resume, report, dial); err == nil {
+			return mqttSession{session, l.history, l.brokers.worked(i), l.pulse}, nil
 		}
 		if ctx.Err() != nil {
 			break
@@ -54,7 +57,8 @@ func (l *mqttLink) connect(ctx context.Context, resume []agent.Resume, report ag
 	return nil, le
 }
 
-func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, resume []agent.Resume, report agent.Report, dial dialFunc) (*mqttconn.Session, error) {
+func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network string, resume []agent.Resume, report agent.Report,
+	dial dialFunc) (*mqttconn.Session, error) {
 	cfg := l.config
 	cfg.TLS = nil
 	if broker.tls {
@@ -62,6 +66,7 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, resume []agen
 		cfg.TLS.ServerName = broker.host
 	}
 	cfg.Journal = journal{l.queue}
+	l.pulse.apply(&cfg, cmp.Or(network, broker.host))
 	cfg.Resume = nil
 	for _, r := range resume {
 		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message, l.history)})
@@ -79,7 +84,9 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, resume []agen
 		}
 		return conn, nil
 	}
-	return l.book.connect(ctx, open, cfg, broker.address)
+	session, err := l.book.connect(ctx, open, cfg, broker.address)
+	l.pulse.attempted(err)
+	return session, err
 }
 
 // mqttSession shows a mqttconn.Session as the agent's.
@@ -87,6 +94,12 @@ type mqttSession struct {
 	*mqttconn.Session
 	history string
 	until   time.Time // when a better broker may be back; zero: never
+	pulse   *pulse
+}
+
+func (s mqttSession) Close(ctx context.Context) error {
+	s.pulse.ended(s.Session)
+	return s.Session.Close(ctx)
 }
 
 func (s mqttSession) Until() time.Time { return s.until }

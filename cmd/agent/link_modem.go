@@ -36,13 +36,15 @@ func (l *modemLink) Connect(ctx context.Context, resume []agent.Resume, report a
 	l.mu.Unlock()
 	modem, err := l.opened(report)
 	if err != nil {
+		l.pulse.attempted(err)
 		return nil, linkError(err)
 	}
 	if err := modem.Up(ctx); err != nil {
+		l.pulse.attempted(err)
 		return nil, linkError(err)
 	}
 	l.learn(ctx, modem)
-	return l.connect(ctx, resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+	return l.connect(ctx, l.network(), resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 		conn, err := modem.DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
@@ -96,10 +98,23 @@ func (l *modemLink) onState(s gsmnet.State) {
 	case s.Step == gsmnet.StepReady:
 		report(step, agent.StepOK, s.Detail)
 	case s.Err != nil:
+		l.pulse.troubled()
 		report(step, agent.StepFailed, s.Err.Error())
 	default:
+		l.pulse.troubled()
 		report(step, agent.StepWaiting, s.Detail)
 	}
+}
+
+// network names what stands between the module and the broker: the operator's gateway for this APN.
+func (l *modemLink) network() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	operator := "unknown"
+	if l.info != nil && l.info.Operator != "" {
+		operator = l.info.Operator
+	}
+	return operator + "/" + l.modemConfig.APN
 }
 
 // modemSteps translates the module's steps into the agent's.

@@ -17,7 +17,7 @@ type systemLink struct {
 func (l *systemLink) Steps() []agent.Step { return l.steps() }
 
 func (l *systemLink) Connect(ctx context.Context, resume []agent.Resume, report agent.Report) (agent.Session, error) {
-	return l.connect(ctx, resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+	return l.connect(ctx, "", resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 		conn, err := l.dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err

@@ -147,6 +147,9 @@ func printStatus(out io.Writer, st agent.Status) {
 	for _, s := range st.Link.Steps {
 		fmt.Fprintf(w, "  %s %s\t%s\n", stepMark(s.State), s.Step, clip(stepLine(s, st.Time), 60))
 	}
+	if k := st.Link.Keepalive; k != nil {
+		fmt.Fprintf(w, "keepalive\ta ping after %s of silence, %s\n", agent.Span(time.Duration(k.IntervalSeconds)*time.Second), agent.KeepaliveNote(k))
+	}
 	q := st.Queue
 	fmt.Fprintf(w, "queue\t%d messages, %s of %s%s\n", q.Messages, disk(q.Bytes), disk(q.MaxBytes), oldest(q, st.Time))
 	for reason, n := range q.Dropped {

@@ -28,7 +28,9 @@ import (
 type device struct {
 	agent   *agent.Agent
 	queue   *queue.Queue
-	module  control.Modem  // nil on the machine's own network
+	module  control.Modem // nil on the machine's own network
+	pulse   *pulse
+	memory  memory
 	closers []func() error // in the order of making
 }
 
@@ -65,6 +67,12 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.queue = q
 	d.closers = append(d.closers, q.Close)
+	d.memory.log = log
+	d.closers = append(d.closers, d.memory.save)
+	if d.pulse, err = newPulse(cfg, filepath.Join(cfg.DataDir, "keepalive")); err != nil {
+		log.Warn().Err(err).Msg("how long the network bears silence is learned anew")
+	}
+	d.memory.add(d.pulse.save)
 	link, err := d.link(w, cfg, log)
 	if err != nil {
 		return err
@@ -73,6 +81,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
 		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log,
+		Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 	}
 	if !w.bare {
 		if err := d.serve(cfg, log, &agentConfig); err != nil {
@@ -89,6 +98,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	if err != nil {
 		return nil, err
 	}
+	mqtt.pulse = d.pulse
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
@@ -113,9 +123,9 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 // mqttOver describes the MQTT sessions of a configuration.
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 	l := mqttLink{brokers: newBrokers(cfg.Broker), queue: q, history: cfg.Queue.HistoryTopic,
-		book: sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}, config: mqttconn.Config{
+		pulse: &pulse{fixed: time.Duration(cfg.Broker.Keepalive)},
+		book:  sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}, config: mqttconn.Config{
 			ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
-			KeepAlive: time.Duration(cfg.Broker.Keepalive),
 		}}
 	l.brokers.begin(l.book.open(l.config.ClientID).Flights)
 	pool, err := roots(cfg.Broker.CAFile)

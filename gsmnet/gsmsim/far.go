@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 )
 
 // farBuffer is the server's socket buffer, each way.
@@ -11,6 +12,10 @@ const farBuffer = 64 << 10
 
 // farAhead is how much is read from the server before the module has acknowledged it.
 const farAhead = 16 << 10
+
+// answerRides is how long an answer that was read before the write of its question had returned waits for that: a real TCP
+// has acknowledged the question by then, and the acknowledgement rides with the answer.
+const answerRides = time.Millisecond
 
 // far is the real connection to a server, with the two goroutines that use it.
 type far struct {
@@ -100,6 +105,8 @@ func (r *far) onRead(b []byte, err error) {
 	}
 	r.held = append(r.held, b...)
 	switch {
+	case err == nil && r.writing:
+		r.f.m.after(answerRides, r.answer)
 	case err == nil:
 		r.more()
 	case errors.Is(err, io.EOF):
@@ -108,6 +115,13 @@ func (r *far) onRead(b []byte, err error) {
 		r.f.server.finish()
 	default:
 		r.reset()
+	}
+}
+
+// answer goes on after a moment in which the server's TCP has taken what it is answering.
+func (r *far) answer() {
+	if !r.closed {
+		r.more()
 	}
 }
 
