@@ -185,7 +185,7 @@ func TestEveryStateHasAWhy(t *testing.T) {
 		a, _, stop := run(t, l, nil)
 		put(t, a, "a", "1")
 		time.Sleep(12 * time.Minute)
-		want(t, a, agent.VerdictConnecting, "registration: searching for a network for 12 min; never connected since the start; 1 message waits")
+		want(t, a, agent.VerdictConnecting, "SIM ready, searching for a network for 12 min; never registered since the start; 1 message waits")
 
 		outcome <- &agent.LinkError{Cause: agent.CausePIN, Err: errors.New("the SIM asks for a PIN and none is set")}
 		synctest.Wait()

@@ -26,10 +26,11 @@ type board struct {
 	sent      map[uint64]bool // published and not released, so that repeats can be told
 	moved     time.Time       // when a delivery was last proved, or begun while none was under way
 	lastUp    time.Time       // end of the last session
+	wasOK     map[Step]time.Time
 }
 
 func newBoard(steps []Step, now time.Time) *board {
-	b := &board{since: now, sent: make(map[uint64]bool)}
+	b := &board{since: now, sent: make(map[uint64]bool), wasOK: make(map[Step]time.Time)}
 	for _, s := range steps {
 		b.steps = append(b.steps, StepStatus{Step: s, State: StepIdle, Since: now})
 	}
@@ -65,6 +66,9 @@ func (b *board) set(i int, state StepState, why string, now time.Time) bool {
 	s := &b.steps[i]
 	if s.State == state && s.Why == why {
 		return false
+	}
+	if s.State == StepOK && state != StepOK {
+		b.wasOK[s.Step] = now
 	}
 	if s.State != state {
 		s.Since = now

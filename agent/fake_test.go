@@ -25,7 +25,7 @@ type link struct {
 }
 
 func newLink() *link {
-	return &link{steps: []agent.Step{agent.StepPort, agent.StepRegistration, agent.StepTCP, agent.StepMQTT}, attempts: make(chan int, 100)}
+	return &link{steps: []agent.Step{agent.StepSIM, agent.StepRegistration, agent.StepTCP, agent.StepMQTT}, attempts: make(chan int, 100)}
 }
 
 func (l *link) Steps() []agent.Step { return l.steps }

@@ -39,36 +39,59 @@ func (b *board) verdict(st *Status) (Verdict, string) {
 	if CauseOf(b.lastErr).NeedsPerson() {
 		verdict = VerdictBlocked
 	}
-	return verdict, join(b.whyNot(st), b.lastConnected(), Waiting(st.Queue.Messages))
+	why, last := b.whyNot(st)
+	return verdict, join(why, last, Waiting(st.Queue.Messages))
 }
 
-// whyNot explains why there is no session.
-func (b *board) whyNot(st *Status) string {
+// passed is what a person calls a step that is behind.
+var passed = map[Step]string{
+	StepPort: "port open", StepPower: "module on", StepSIM: "SIM ready", StepRegistration: "registered", StepAttach: "attached",
+	StepIP: "online", StepTCP: "TCP connected", StepTLS: "TLS up",
+}
+
+// again is how a person speaks of the time when a step was passed before.
+var again = map[Step]string{StepSIM: "ready", StepRegistration: "registered", StepAttach: "attached", StepIP: "online"}
+
+// whyNot explains why there is no session, and when there was last one, or the step before it at which things stand now.
+func (b *board) whyNot(st *Status) (why, last string) {
 	// While nothing is tried, what somebody has to do comes first.
 	blocked := b.retryAt.After(st.Time) && CauseOf(b.lastErr).NeedsPerson()
-	for _, s := range b.steps {
-		if s.State == StepWaiting && !blocked {
-			return fmt.Sprintf("%s: %s for %s", s.Step, orState(s), Span(st.Time.Sub(s.Since)))
+	for i, s := range b.steps {
+		if s.State != StepWaiting || blocked {
+			continue
 		}
+		why = fmt.Sprintf("%s for %s", orState(s), Span(st.Time.Sub(s.Since)))
+		if i > 0 && b.steps[i-1].State == StepOK && passed[b.steps[i-1].Step] != "" {
+			why = passed[b.steps[i-1].Step] + ", " + why
+		}
+		if done := again[s.Step]; done != "" {
+			return why, lastTime(done, b.wasOK[s.Step], st.Time)
+		}
+		return why, lastTime("connected", b.lastUp, st.Time)
 	}
+	last = lastTime("connected", b.lastUp, st.Time)
 	if b.lastErr == nil && b.lastUp.IsZero() {
-		return "starting"
+		return "starting", last
 	}
 	if b.lastErr == nil {
-		return "connecting again"
+		return "connecting again", last
 	}
-	text := whyOf(b.lastErr)
+	why = whyOf(b.lastErr)
 	if wait := b.retryAt.Sub(st.Time); wait > 0 {
-		text += "; next attempt in " + Span(wait)
+		why += "; next attempt in " + Span(wait)
 	}
-	return text
+	return why, last
 }
 
-func (b *board) lastConnected() string {
-	if b.lastUp.IsZero() {
-		return "never connected since the start"
+// lastTime says when something was so: by the clock, with the date where that is another one.
+func lastTime(what string, at, now time.Time) string {
+	switch {
+	case at.IsZero():
+		return "never " + what + " since the start"
+	case at.Format(time.DateOnly) == now.Format(time.DateOnly):
+		return "last " + what + " " + at.Format("15:04")
 	}
-	return "last connected " + b.lastUp.Format("15:04")
+	return "last " + what + " " + at.Format("Jan 2 15:04")
 }
 
 // KeepaliveNote says in a few words where the interval comes from.

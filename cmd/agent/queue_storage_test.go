@@ -127,7 +127,7 @@ func TestDamagedQueueFile(t *testing.T) {
 		t.Errorf("status: got %v, want 41 saved, 10 lost, and %s", recovery, asides[0])
 	}
 	status, _, _ = call(t, "status", "--config", s.conf)
-	says(t, status, "damaged", "41 saved, 10 lost", asides[0])
+	says(t, status, "damaged", "41 saved, 10 lost", filepath.Base(asides[0]))
 	if got := topics(t, s); got["site/reading"] != 40 || got["site/first"] != 2 {
 		t.Errorf("in the queue are %v, want the 41 that were saved and the new one", got)
 	}

@@ -1,12 +1,120 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fieldpost/fieldpost/agent"
 )
+
+// searchingStatus is an agent whose module has lost its network.
+func searchingStatus(now time.Time) agent.Status {
+	signal := -109
+	earlier := now.Add(-12 * time.Minute)
+	st := agent.Status{
+		Version: "1.2.3", Device: "pump-07", Running: true, Time: now, Verdict: agent.VerdictConnecting,
+		Reason: "SIM ready, searching for a network for 12 min; last registered 14:02; 31 messages wait",
+		Link: agent.LinkStatus{Kind: "modem", Broker: "mqtts://broker.example:8883",
+			Modem: &agent.ModemStatus{Model: "M95", Operator: "Example Mobile", SignalDBm: &signal, IP: "10.0.0.7"}},
+		Queue:    agent.QueueStatus{Messages: 31, Bytes: 2048, MaxBytes: 64 << 20, OldestAt: &earlier},
+		Delivery: agent.DeliveryStatus{Accepted: 240, Delivered: 209, Repeated: 2},
+		Sources:  []agent.SourceStatus{{Name: "mqtt", Address: "127.0.0.1:1884", Accepted: 240, LastAt: &now, LastTopic: "site/pressure"}},
+		Outages:  []agent.Outage{{From: earlier, Cause: agent.CauseLost, Why: "no coverage"}},
+	}
+	for _, s := range []agent.Step{agent.StepPort, agent.StepPower, agent.StepSIM} {
+		st.Link.Steps = append(st.Link.Steps, agent.StepStatus{Step: s, State: agent.StepOK, Since: now.Add(-2 * time.Hour)})
+	}
+	st.Link.Steps = append(st.Link.Steps, agent.StepStatus{Step: agent.StepRegistration, State: agent.StepWaiting, Since: earlier, Why: "searching for a network"})
+	for _, s := range []agent.Step{agent.StepAttach, agent.StepIP, agent.StepTCP, agent.StepTLS, agent.StepMQTT} {
+		st.Link.Steps = append(st.Link.Steps, agent.StepStatus{Step: s, State: agent.StepIdle})
+	}
+	return st
+}
+
+func printed(st agent.Status) string {
+	var out bytes.Buffer
+	printStatus(&out, st)
+	return out.String()
+}
+
+func TestStatusText(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 14, 14, 0, 0, time.UTC)
+	want := `CONNECTING: SIM ready, searching for a network for 12 min; last registered
+14:02; 31 messages wait
+
+device           pump-07, fieldpost 1.2.3
+link             modem to mqtts://broker.example:8883
+module           M95, Example Mobile, -109 dBm, 10.0.0.7
+  + port         ok for 2 h
+  + power        ok for 2 h
+  + sim          ok for 2 h
+  > registration waiting for 12 min: searching for a network
+  . attach       not yet
+  . ip           not yet
+  . tcp          not yet
+  . tls          not yet
+  . mqtt         not yet
+queue            31 messages, 2.0 KiB of 64.0 MiB, the oldest 12 min old
+delivery         240 accepted, 209 delivered, 2 repeated
+source mqtt      127.0.0.1:1884: 240 accepted, last 0 s ago on site/pressure
+outage           Mar 1 14:02 for 12 min, still: no coverage
+`
+	if diff := cmp.Diff(want, printed(searchingStatus(now))); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
+// TestStatusFitsAScreen in the worst of all cases: long texts everywhere, and more of everything than there is room for.
+func TestStatusFitsAScreen(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 14, 14, 0, 0, time.UTC)
+	long := strings.Repeat("a long text with ümlauts and \x1b[31m colours, ", 12)
+	st := searchingStatus(now)
+	st.Verdict, st.Reason, st.Device, st.Link.Broker = agent.VerdictBlocked, long, strings.Repeat("d", 64), "mqtts://"+strings.Repeat("broker.", 30)+"example:8883"
+	st.Link.Modem.Operator, st.Link.Steps[3].Why = long, long
+	st.Link.Keepalive = &agent.KeepaliveStatus{IntervalSeconds: 270}
+	st.Queue.Dropped = map[string]uint64{"expired": 123456, "full": 99, "purged": 1234567, "age": 3, "damaged": 12, "poison": 0}
+	st.Queue.Recovery = &agent.RecoveryStatus{Damage: long, SetAside: "/var/lib/fieldpost/" + strings.Repeat("x", 80), Saved: 12, Lost: 3}
+	st.Sources = nil
+	for i := range 24 {
+		st.Sources = append(st.Sources, agent.SourceStatus{Name: fmt.Sprintf("serial-%d-%s", i, long), Address: long, LastTopic: long, LastAt: &now})
+	}
+	st.Sources[20].Error = "the port is taken"
+	st.Sources[20].Address, st.Sources[20].Name = "/dev/ttyUSB3", "scale"
+	for range 16 {
+		st.Outages = append(st.Outages, st.Outages[0])
+		st.Outages[0].Why = long
+	}
+	text := printed(st)
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) > 23 {
+		t.Errorf("got %d lines, want at most 23", len(lines))
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 79 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if strings.ContainsRune(text, 0x1b) {
+		t.Error("a text from outside drives the terminal")
+	}
+	says(t, text, "BLOCKED: a long", "  + ok           port, power, sim", "  > registration waiting", "  . not yet      attach, ip, tcp, tls, mqtt",
+		"  dropped        1234567 purged, 123456 expired, 99 full, 12 damaged, 3 age", "  damaged", "delivery",
+		"source scale     /dev/ttyUSB3: the port is taken", "and 22 more sources", "outage")
+	if t.Failed() {
+		t.Log("\n" + text)
+	}
+}
 
 // TestStatusWatchGoesOn: a question without an answer must not end the watching.
 func TestStatusWatchGoesOn(t *testing.T) {

@@ -14,6 +14,15 @@ func clip(s string, n int) string {
 	return string(r[:n-1]) + "…"
 }
 
+// clipFront is clip for a path, whose end tells most.
+func clipFront(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return "…" + string(r[len(r)-n+1:])
+}
+
 // plural writes a number with its noun: 1 reconnect, 2 reconnects.
 func plural[N int | uint64](n N, noun string) string {
 	if n == 1 {
