@@ -37,6 +37,7 @@ type device struct {
 // wiring says how an agent is to be put together, beyond its configuration.
 type wiring struct {
 	openPort func() (io.ReadWriteCloser, error) // the way to the module; nil follows the configuration
+	restart  func(context.Context) error        // restarts the module; nil follows the configuration
 	bare     bool                               // no listeners and no control socket
 	trace    string                             // file for the serial dialogue; "": none
 }
@@ -113,6 +114,9 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 		d.closers = append(d.closers, release)
 	}
 	l := &modemLink{mqttLink: mqtt, open: open, modemConfig: modemConfig(cfg), restart: restarter(cfg.Modem.Restart)}
+	if w.restart != nil {
+		l.restart = func(io.ReadWriteCloser) func(context.Context) error { return w.restart }
+	}
 	if trace != nil {
 		l.modemConfig.Trace = trace.Trace
 	}

@@ -148,6 +148,13 @@ func (m *Module) needSIM() result {
 	return resOK
 }
 
+// PINTries returns how many tries of the PIN the card has left; 0: it asks for the PUK.
+func (m *Module) PINTries() int {
+	var tries int
+	m.do(func() { tries = m.sim.Tries })
+	return tries
+}
+
 // RemoveSIM takes the card out.
 func (m *Module) RemoveSIM() {
 	m.do(func() {

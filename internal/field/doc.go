@@ -1,0 +1,26 @@
+// Package field is a simulated field: one device, from its readings to the cloud, in a world where everything happens
+// that happens to such boxes in years, driven by one seed.
+//
+// Around a real agent (queue file, Paho, guard, module driver; whoever calls Run brings it as a Start function) stand a
+// simulated module with its radio, SIM, operator and NAT, a cloud broker, sensors, and a supply that fails. A plan, drawn
+// from the seed, says which fault begins when and for how long. A model keeps the history of every reading: offered,
+// accepted, arrived. It is checked after every fault and every hour, and at the end, when all faults are lifted and the queue has
+// to drain within a stated time. What must hold (see Violation):
+//
+//	I1   no accepted reading is lost, unless a bound of the queue dropped it and counted it
+//	I2   none leaves the queue before the cloud has it
+//	I3   first arrivals are in the order of acceptance, per sensor
+//	I4   at QoS 2 none arrives twice while the broker keeps its session, and nothing arrives that nobody sent
+//	I5   memory, goroutines, log lines and commits are bounded
+//	I6   a PIN is tried once
+//	I7   after the last fault the queue drains within Drain
+//	I8   no state lasts longer than Silence without a log line
+//	I9   dials per hour and bytes per delivered reading are bounded
+//	I10  nothing on disk is readable for others
+//
+// What it doesn't do: it does not tear single disk writes (package queue rebuilds what a power cut can leave of them), a
+// cut here falls between two writes; the host's clock runs evenly; and goroutines are scheduled as they please, so a seed
+// gives the same faults at the same times, but not the same bytes twice.
+//
+// Everything runs in virtual time inside a testing/synctest bubble that the caller makes. A Run is used by one goroutine.
+package field

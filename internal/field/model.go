@@ -1,0 +1,188 @@
+package field
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Violation is a promise that was broken.
+type Violation struct {
+	Invariant string // "I1" to "I10", see the package comment
+	At        time.Duration
+	Text      string
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%s at %s: %s", v.Invariant, clockOf(v.At), v.Text)
+}
+
+// fate is what became of the offer of a reading.
+type fate uint8
+
+const (
+	offered  fate = iota // no answer yet, or none that the sensor could hear: the box died meanwhile
+	accepted             // the sensor was told yes
+	refused
+)
+
+// reading is the history of one.
+type reading struct {
+	fate     fate
+	arrivals int
+	qos      byte
+	lane     int
+	seq      uint64 // in the queue
+}
+
+// model is the history of all readings. It is safe for concurrent use.
+type model struct {
+	begin time.Time
+
+	mu         sync.Mutex
+	sensors    [][]reading
+	newest     []int // of each sensor, the highest reading that has arrived; -1: none
+	doubled    int   // repeats at QoS 2
+	repeats    int   // at QoS 0 and 1, where they are allowed
+	violations []Violation
+	kinds      map[string]int // violations by invariant
+}
+
+// mostPerInvariant bounds the list: after so many of a kind the others only count.
+const mostPerInvariant = 5
+
+func newModel(begin time.Time, sensors int) *model {
+	m := &model{begin: begin, sensors: make([][]reading, sensors), newest: make([]int, sensors), kinds: make(map[string]int)}
+	for i := range m.newest {
+		m.newest[i] = -1
+	}
+	return m
+}
+
+func (m *model) violate(invariant, format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.violateLocked(invariant, format, args...)
+}
+
+func (m *model) violateLocked(invariant, format string, args ...any) {
+	if m.kinds[invariant]++; m.kinds[invariant] <= mostPerInvariant {
+		m.violations = append(m.violations, Violation{invariant, time.Since(m.begin), fmt.Sprintf(format, args...)})
+	}
+}
+
+// offer notes that a sensor is about to hand its next reading over, and returns the reading's number.
+func (m *model) offer(sensor int, qos byte, lane int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sensors[sensor] = append(m.sensors[sensor], reading{qos: qos, lane: lane})
+	return len(m.sensors[sensor]) - 1
+}
+
+func (m *model) answer(sensor, n int, f fate, seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := &m.sensors[sensor][n]
+	r.fate, r.seq = f, seq
+}
+
+// payload is unique and says whose it is; the filler gives it the size of a usual JSON reading.
+func payload(sensor, n int) []byte {
+	return fmt.Appendf(nil, `{"s":%d,"n":%d,"value":%d.%d,"unit":"bar","state":"running","site":"north-7"}`, sensor, n, n%90, n%10)
+}
+
+func parsePayload(p []byte) (sensor, n int, ok bool) {
+	rest, ok := strings.CutPrefix(string(p), `{"s":`)
+	if !ok {
+		return 0, 0, false
+	}
+	first, rest, _ := strings.Cut(rest, `,"n":`)
+	second, _, _ := strings.Cut(rest, ",")
+	sensor, err1 := strconv.Atoi(first)
+	n, err2 := strconv.Atoi(second)
+	return sensor, n, err1 == nil && err2 == nil && string(p) == string(payload(sensor, n))
+}
+
+// arrived is called for each message that the cloud got.
+func (m *model) arrived(topic string, p []byte, qos byte, mayRepeat bool) {
+	if !strings.HasPrefix(topic, "field/") {
+		return // of the device itself
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sensor, n, ok := parsePayload(p)
+	if !ok || sensor >= len(m.sensors) || n >= len(m.sensors[sensor]) || topic != topicOf(sensor) {
+		m.violateLocked("I4", "the cloud got %.100q on %s, which nobody sent", p, topic)
+		return
+	}
+	r := &m.sensors[sensor][n]
+	r.arrivals++
+	if qos != r.qos {
+		m.violateLocked("I4", "reading %d of sensor %d was sent at QoS %d and arrived at %d", n, sensor, r.qos, qos)
+	}
+	if r.fate == refused {
+		m.violateLocked("I4", "reading %d of sensor %d was refused and arrived", n, sensor)
+	}
+	switch {
+	case r.arrivals == 1:
+		if n < m.newest[sensor] {
+			m.violateLocked("I3", "reading %d of sensor %d arrived first after %d had", n, sensor, m.newest[sensor])
+		}
+		m.newest[sensor] = max(n, m.newest[sensor])
+	case qos < 2:
+		m.repeats++
+	default:
+		if m.doubled++; !mayRepeat {
+			m.violateLocked("I4", "reading %d of sensor %d arrived %d times at QoS 2", n, sensor, r.arrivals)
+		}
+	}
+}
+
+// checkReleased wants every accepted reading that isn't in the queue any more to have arrived; dropped is how many the
+// queue's bounds have counted away, lane by lane.
+func (m *model) checkReleased(waiting map[uint64]bool, dropped [4]uint64, invariant string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var missing [4]uint64
+	example := ""
+	for s, list := range m.sensors {
+		for n, r := range list {
+			if r.fate == accepted && r.arrivals == 0 && !waiting[r.seq] {
+				missing[r.lane]++
+				example = fmt.Sprintf("reading %d of sensor %d (sequence %d)", n, s, r.seq)
+			}
+		}
+	}
+	for lane := range missing {
+		if missing[lane] > dropped[lane] {
+			m.violateLocked(invariant, "%d accepted readings of lane %d are neither in the queue nor in the cloud, %d were counted as dropped: %s",
+				missing[lane], lane, dropped[lane], example)
+		}
+	}
+}
+
+// count adds the history up.
+func (m *model) count(r *Report) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, list := range m.sensors {
+		for _, x := range list {
+			r.Offered++
+			switch x.fate {
+			case accepted:
+				r.Accepted++
+			case refused:
+				r.Refused++
+			}
+			if x.arrivals > 0 {
+				r.Delivered++
+			}
+		}
+	}
+	r.Repeated, r.Doubled = m.repeats, m.doubled
+	r.Violations = append(r.Violations, m.violations...)
+}
+
+func topicOf(sensor int) string { return "field/" + strconv.Itoa(sensor) }

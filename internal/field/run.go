@@ -1,0 +1,251 @@
+package field
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+)
+
+// Drain is within what time after the last fault everything has to be in the cloud: the longest wait between two attempts
+// (an hour, after a registration that was denied) and the transfer of what a week without coverage leaves.
+const Drain = 3 * time.Hour
+
+// Bounds of invariant I5 and I9. An hour of the worst faults, each of which ends a session, stays well below mostDials.
+const (
+	mostDials      = 150
+	mostGoroutines = 400
+)
+
+// Options are what a run needs. Replay, Start, Settle and Dir are required.
+type Options struct {
+	Replay Replay
+	Start  Start
+	Settle func() // returns when every other goroutine of the bubble waits: synctest.Wait
+	Dir    string // an empty folder for the queue files
+	Log    io.Writer
+	// Tick, if set, is called every ten minutes of virtual time.
+	Tick func(Moment)
+}
+
+// Moment is how things stand while a run goes on.
+type Moment struct {
+	Now    time.Duration // since the start
+	On     []Fault       // that are on
+	Status *agent.Status // nil while the box has no power
+	Report Report
+}
+
+// Report is how a run ended.
+type Report struct {
+	Replay     Replay
+	Length     time.Duration // virtual, until everything had drained
+	Faults     map[Kind]int
+	Offered    int // readings
+	Accepted   int
+	Refused    int
+	Delivered  int // at least once
+	Repeated   int // arrivals beyond the first at QoS 0 and 1
+	Doubled    int // and at QoS 2, after the broker had lost its sessions
+	Dropped    int // counted away by the queue's bounds
+	Lives      int // starts of the agent
+	Connects   int // MQTT connections
+	DrainTook  time.Duration
+	AirBytes   uint64
+	Violations []Violation
+}
+
+// Run plays one run in the bubble that its caller has made. The error says that the world itself failed; what the agent
+// did wrong is in the report.
+func Run(opts Options) (Report, error) {
+	begin := time.Now()
+	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<41))
+	sensors := drawSensors(r)
+	m := newModel(begin, len(sensors))
+	w, err := newWorld(opts, m)
+	if err != nil {
+		return Report{Replay: opts.Replay}, err
+	}
+	run := &run{world: w, begin: begin, report: Report{Replay: opts.Replay, Faults: make(map[Kind]int)}}
+	if err := w.start(); err != nil {
+		return run.report, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for i, s := range sensors {
+		seed := r.Uint64()
+		group.Go(func() { s.send(ctx, w, i, rand.New(rand.NewPCG(opts.Replay.Seed, seed))) })
+	}
+	err = run.play(sensors, r)
+	stop()
+	group.Wait()
+	if err == nil {
+		err = run.drain()
+	}
+	run.report.Length = time.Since(begin)
+	run.report.Lives, run.report.Connects = w.life, w.cloud.count()
+	run.report.AirBytes = w.module.Stats().AirUp + w.module.Stats().AirDown
+	if closeErr := w.close(); err == nil {
+		err = closeErr
+	}
+	m.count(&run.report)
+	return run.report, err
+}
+
+type run struct {
+	world  *world
+	begin  time.Time
+	report Report
+
+	hourDials int // at the start of the hour
+	nextHour  time.Duration
+}
+
+// play lets the plan happen.
+func (r *run) play(sensors []sensor, random *rand.Rand) error {
+	plan := r.world.opts.Replay.Plan()
+	length := time.Duration(r.world.opts.Replay.Hours) * time.Hour
+	next, tick := 0, time.Duration(0)
+	for {
+		now := time.Since(r.begin)
+		if now >= length {
+			return nil
+		}
+		wake := min(length, tick)
+		if next < len(plan) {
+			wake = min(wake, plan[next].At)
+		}
+		ending := -1
+		for place, f := range r.world.faults {
+			if end := f.At + f.For; end < wake || end == wake && ending < 0 {
+				wake, ending = end, place
+			}
+		}
+		time.Sleep(wake - now)
+		switch {
+		case ending >= 0:
+			if err := r.world.end(ending); err != nil {
+				return err
+			}
+		case next < len(plan) && wake == plan[next].At:
+			f := plan[next]
+			r.report.Faults[f.Kind]++
+			if f.Kind == Flood {
+				r.flood(sensors, random)
+			} else if err := r.world.begin(next, f); err != nil {
+				return err
+			}
+			next++
+			r.check("I2")
+		case wake == tick:
+			r.check("I2")
+			r.tick(wake)
+			tick += 10 * time.Minute
+		}
+	}
+}
+
+func (r *run) flood(sensors []sensor, random *rand.Rand) {
+	i := random.IntN(len(sensors))
+	for range flood(random) {
+		r.world.accept(context.Background(), i, sensors[i].message())
+	}
+}
+
+// tick looks at what is bounded, and shows where things stand.
+func (r *run) tick(now time.Duration) {
+	w := r.world
+	w.log.look(false)
+	if n := runtime.NumGoroutine(); n > mostGoroutines {
+		w.model.violate("I5", "%d goroutines", n)
+	}
+	if now >= r.nextHour {
+		dials := int(w.module.Stats().Connects)
+		if n := dials - r.hourDials; n > mostDials {
+			w.model.violate("I9", "%d connections in an hour", n)
+		}
+		r.hourDials, r.nextHour = dials, now+time.Hour
+		r.checkModes()
+	}
+	if w.opts.Tick == nil {
+		return
+	}
+	moment := Moment{Now: now, Report: r.report}
+	for _, f := range w.faults {
+		moment.On = append(moment.On, f)
+	}
+	if d := w.running(); d != nil {
+		st := d.Status()
+		moment.Status = &st
+	}
+	w.model.count(&moment.Report)
+	w.opts.Tick(moment)
+}
+
+// check compares the queue with the history.
+func (r *run) check(invariant string) {
+	d := r.world.running()
+	if d == nil {
+		return
+	}
+	r.world.opts.Settle()
+	waiting := make(map[uint64]bool)
+	for m, err := range d.Queue().All() {
+		if err != nil {
+			r.world.model.violate("I1", "the queue can't be read: %v", err)
+			return
+		}
+		waiting[m.Seq] = true
+	}
+	var dropped [4]uint64
+	r.report.Dropped = 0
+	for _, l := range d.Queue().Stats().Losses {
+		dropped[l.Lane] += l.Messages
+		r.report.Dropped += int(l.Messages)
+	}
+	r.world.model.checkReleased(waiting, dropped, invariant)
+}
+
+// checkModes wants nothing on the disk to be open to others.
+func (r *run) checkModes() {
+	_ = filepath.WalkDir(r.world.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it went away
+		}
+		if info, err := os.Lstat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+			r.world.model.violate("I10", "%s has mode %v", e.Name(), info.Mode())
+		}
+		return nil
+	})
+}
+
+// drain ends all faults and waits for the queue to run empty.
+func (r *run) drain() error {
+	if err := r.world.calm(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	d := r.world.running()
+	for d.Queue().Stats().Waiting > 0 {
+		if time.Since(begin) > Drain {
+			st := d.Status()
+			r.world.model.violate("I7", "%d readings wait still, %s after the last fault: %s: %s", st.Queue.Messages, Drain, st.Verdict, st.Reason)
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	r.report.DrainTook = time.Since(begin)
+	time.Sleep(time.Minute) // what is on its way back arrives
+	r.check("I1")
+	if left := r.world.module.PINTries(); left < 2 {
+		r.world.model.violate("I6", "the SIM has %d tries of the PIN left", left)
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package field
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// Device is the agent under test.
+type Device interface {
+	Accept(ctx context.Context, msgs ...queue.Message) (first uint64, err error)
+	Status() agent.Status
+	Queue() *queue.Queue
+	Run(ctx context.Context) error // blocks until ctx ends
+	Close() error                  // after Run
+}
+
+// Setup is what a device is made from.
+type Setup struct {
+	Dir      string                             // its data
+	Open     func() (io.ReadWriteCloser, error) // the serial port
+	PIN      string                             // of the SIM; "": none
+	CA       []byte                             // PEM: the broker speaks TLS under this authority; nil: it doesn't
+	MaxBytes int64                              // of the queue; 0: the default
+	Restart  func(ctx context.Context) error    // the last rung of the ladder: takes the module's supply away for a moment
+	Log      io.Writer
+}
+
+// Start makes a device.
+type Start func(Setup) (Device, error)
+
+// world is the device and everything around it.
+type world struct {
+	opts   Options
+	model  *model
+	module *gsmsim.Module
+	cloud  *cloud
+	base   gsmsim.Config
+	pin    string
+	small  bool // the queue's bound is low enough to be reached
+
+	faults map[int]Fault // those that last, by their place in the plan
+
+	mu     sync.Mutex
+	device Device // nil while the box has no power
+	life   int    // counts the starts of the agent
+	dark   bool   // no serial port
+
+	dir     string
+	stop    context.CancelFunc
+	ended   chan error
+	old     sync.WaitGroup // agents that were cut off and are ending
+	log     *watchedLog
+	commits uint64 // of the lives before
+}
+
+func newWorld(opts Options, m *model) (*world, error) {
+	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<40))
+	w := &world{opts: opts, model: m, faults: make(map[int]Fault), log: &watchedLog{model: m, next: opts.Log}}
+	w.cloud = newCloud(r, func(topic string, p []byte, qos byte) {
+		m.arrived(topic, p, qos, w.cloud.forgotten())
+	})
+	if opts.Replay.secured() {
+		if err := w.cloud.secure(); err != nil {
+			return nil, err
+		}
+	}
+	w.base = gsmsim.Config{
+		Baud: 115200, Seed: opts.Replay.Seed, Dial: w.cloud.dial,
+		NATIdle: []time.Duration{0, 30 * time.Minute, 10 * time.Minute, 5 * time.Minute}[r.IntN(4)],
+		Network: gsmsim.Network{
+			Register: time.Duration(2+r.IntN(30)) * time.Second, Attach: time.Duration(1+r.IntN(20)) * time.Second,
+			LoseAfter: []time.Duration{0, time.Minute, 10 * time.Minute}[r.IntN(3)],
+		},
+		Radio: gsmsim.Radio{
+			Up: 1000 + r.IntN(4000), Down: 2000 + r.IntN(6000), RTT: time.Duration(400+r.IntN(1000)) * time.Millisecond,
+			Jitter: time.Duration(r.IntN(300)) * time.Millisecond,
+		},
+	}
+	if r.IntN(4) == 0 {
+		w.pin = "2468"
+		w.base.SIM.PIN = w.pin
+	}
+	w.small = r.IntN(4) == 0
+	w.module = gsmsim.New(w.base)
+	w.dir = filepath.Join(opts.Dir, "life-1")
+	return w, nil
+}
+
+// start puts the box under power.
+func (w *world) start() error {
+	w.mu.Lock()
+	w.life++
+	life := w.life
+	w.mu.Unlock()
+	setup := Setup{
+		Dir: w.dir, PIN: w.pin, Log: w.log, Restart: w.powerCycle,
+		Open: func() (io.ReadWriteCloser, error) { return w.open(life) },
+	}
+	if w.small {
+		setup.MaxBytes = smallQueue
+	}
+	if w.cloud.tls != nil {
+		setup.CA = w.cloud.ca
+	}
+	d, err := w.opts.Start(setup)
+	if err != nil {
+		return fmt.Errorf("field: the agent doesn't start: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	w.stop, w.ended = cancel, ended
+	w.mu.Lock()
+	w.device = d
+	w.mu.Unlock()
+	w.log.watch(true)
+	return nil
+}
+
+// smallQueue holds some hundred readings.
+const smallQueue = 256 << 10
+
+var errNoPort = errors.New("field: no such device")
+
+// open is the device's way to the module, as long as it is the same life.
+func (w *world) open(life int) (io.ReadWriteCloser, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dark || life != w.life || w.device == nil {
+		return nil, &fs.PathError{Op: "open", Path: "/dev/modem", Err: errNoPort}
+	}
+	return w.module.Wire(), nil
+}
+
+// supply gives the module power or takes it. Its PWRKEY is tied to the supply, as on most boards that run unattended: it
+// comes up by itself.
+func (w *world) supply(on bool) {
+	w.module.SetSupply(on)
+	if on {
+		w.module.SetPowerKey(true)
+		time.AfterFunc(time.Second, func() { w.module.SetPowerKey(false) })
+	}
+}
+
+// powerCycle is the relay in the module's supply.
+func (w *world) powerCycle(ctx context.Context) error {
+	w.supply(false)
+	select {
+	case <-time.After(2 * time.Second):
+	case <-ctx.Done():
+	}
+	w.supply(true)
+	return ctx.Err()
+}
+
+// cut ends the agent at this very moment, as a power cut or kill -9 does: what is on the disk stays, all else is gone. The
+// agent that was running is cut off from the module and from the sensors, and ends behind the scenes.
+func (w *world) cut(withModule bool) error {
+	w.mu.Lock()
+	d := w.device
+	w.device = nil
+	w.mu.Unlock()
+	if d == nil {
+		return nil // it is dead already
+	}
+	w.log.watch(false)
+	w.module.Unplug()
+	if withModule {
+		w.supply(false)
+	}
+	w.opts.Settle() // nothing is in the middle of a write
+	next := filepath.Join(w.opts.Dir, fmt.Sprintf("life-%d", w.life+1))
+	if err := copyDir(next, w.dir); err != nil {
+		return err
+	}
+	w.commits += d.Queue().Stats().Commits
+	stop, ended, old := w.stop, w.ended, w.dir
+	stop()
+	w.old.Go(func() {
+		_ = <-ended
+		_ = d.Close()
+		_ = os.RemoveAll(old)
+	})
+	w.dir = next
+	return nil
+}
+
+// boot is the other end of cut.
+func (w *world) boot() error {
+	if w.running() != nil {
+		return nil
+	}
+	return w.start()
+}
+
+func (w *world) running() Device {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.device
+}
+
+// accept hands a reading over as a sensor does, and notes the answer unless the box died before it could be heard.
+func (w *world) accept(ctx context.Context, sensor int, m queue.Message) {
+	w.mu.Lock()
+	d, life := w.device, w.life
+	w.mu.Unlock()
+	if d == nil {
+		return
+	}
+	n := w.model.offer(sensor, m.QoS, int(m.Lane))
+	m.Topic, m.Payload, m.Source = topicOf(sensor), payload(sensor, n), "field"
+	seq, err := d.Accept(ctx, m)
+	w.mu.Lock()
+	heard := w.device != nil && w.life == life
+	w.mu.Unlock()
+	switch {
+	case !heard:
+	case err == nil:
+		w.model.answer(sensor, n, accepted, seq)
+	default:
+		w.model.answer(sensor, n, refused, 0)
+	}
+}
+
+// close ends everything.
+func (w *world) close() error {
+	var errs []error
+	if d := w.running(); d != nil {
+		w.log.watch(false)
+		w.stop()
+		errs = append(errs, <-w.ended, d.Close())
+	}
+	w.old.Wait()
+	errs = append(errs, w.module.Close())
+	w.cloud.close()
+	return errors.Join(errs...)
+}
+
+// copyDir copies the files of a folder that is not written to, with their modes.
+func copyDir(to, from string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	list, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, e.Name()), b, info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
