@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -52,27 +55,99 @@ func startInField(s field.Setup) (field.Device, error) {
 	return fieldDevice{d}, nil
 }
 
+// TestField plays days in the simulated field: FIELDPOST_FIELD names one run (SEED:HOURS:FAULTS), FIELDPOST_SOAK the time
+// in which to play as many as there is room for. Otherwise some dozens are played, three days each; a few only under the race
+// detector, which makes them several times slower.
 func TestField(t *testing.T) {
-	replay, err := field.ParseReplay(os.Getenv("FIELDPOST_FIELD"), 24)
-	if err != nil {
-		t.Skip(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		var log io.Writer
-		if os.Getenv("FIELDPOST_FIELD_LOG") != "" {
-			log = zerolog.NewTestWriter(t)
+	const hours = 72
+	if text := os.Getenv("FIELDPOST_FIELD"); text != "" {
+		replay, err := field.ParseReplay(text, hours)
+		if err != nil {
+			t.Fatal(err)
 		}
 		for i, f := range replay.Plan() {
-			t.Log(i, f)
+			t.Logf("fault %d: %s", i, f)
 		}
-		report, err := field.Run(field.Options{Replay: replay, Start: startInField, Settle: synctest.Wait,
-			Dir: filepath.Join(t.TempDir()), Log: log})
-		if err != nil {
-			t.Error(err)
+		t.Logf("%+v", judge(t, replay, true))
+		return
+	}
+	runs := 36
+	if raceEnabled {
+		runs = 4
+	}
+	var sum field.Sum
+	t.Cleanup(func() { t.Log(sum.String()) }) // after the parallel runs
+	for seed := range uint64(runs) {
+		t.Run(strconv.Itoa(int(seed)), func(t *testing.T) {
+			t.Parallel()
+			sum.Add(judge(t, field.Replay{Seed: seed, Hours: hours}, false))
+		})
+	}
+}
+
+// TestFieldForYears is the long form: new seeds, a month each, for the time that FIELDPOST_SOAK gives.
+func TestFieldForYears(t *testing.T) {
+	soak, err := time.ParseDuration(os.Getenv("FIELDPOST_SOAK"))
+	if err != nil {
+		t.Skip("FIELDPOST_SOAK=2h plays for two hours; scripts/soak sets it")
+	}
+	var sum field.Sum
+	deadline := time.Now().Add(soak)
+	first := uint64(time.Now().Unix()) << 20
+	var group sync.WaitGroup
+	for worker := range uint64(runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			for n := uint64(0); time.Now().Before(deadline) && !t.Failed(); n++ {
+				sum.Add(judge(t, field.Replay{Seed: first + n<<8 + worker, Hours: 30 * 24}, false))
+			}
+		})
+	}
+	group.Wait()
+	t.Log(sum.String())
+}
+
+// judge plays a run, and when it broke a promise looks for fewer faults that do, and says how to play them again.
+func judge(t *testing.T, replay field.Replay, log bool) field.Report {
+	report := inField(t, replay, log)
+	if len(report.Violations) == 0 {
+		return report
+	}
+	small := replay
+	if !log {
+		small = field.Shrink(replay, 40, func(r field.Replay) bool { return len(inField(t, r, false).Violations) > 0 })
+	}
+	for _, v := range report.Violations {
+		t.Errorf("seed %d: %s", replay.Seed, v)
+	}
+	for i, f := range small.Plan() {
+		t.Logf("fault %d of the smallest plan that fails: %s", i, f)
+	}
+	t.Logf("play it again with\n\tFIELDPOST_FIELD=%s go test -v -count=1 -run 'TestField$' ./cmd/agent", small)
+	return report
+}
+
+// inField plays a run in a bubble of virtual time.
+func inField(t *testing.T, replay field.Replay, log bool) (report field.Report) {
+	dir := fastDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		opts := field.Options{Replay: replay, Start: startInField, Settle: synctest.Wait, Dir: dir}
+		if log {
+			opts.Log = zerolog.NewTestWriter(t)
 		}
-		t.Logf("%+v", report)
-		for _, v := range report.Violations {
-			t.Error(v)
+		var err error
+		if report, err = field.Run(opts); err != nil {
+			t.Errorf("%s: %v", replay, err)
 		}
 	})
+	return report
+}
+
+// fastDir is a folder in memory where there is one: the disk's own pace has no part in virtual time.
+func fastDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "fieldpost-field-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
