@@ -14,34 +14,35 @@ import (
 // maxWriteErrors in a row end the process: the first may be a passing trouble, of the bus for instance.
 const maxWriteErrors = 3
 
-// commit brings the batch and what waits beside it to disk, and sets the answers. The caller has the turn.
-func (q *Queue) commit(batch []*request) {
+// commit brings the batch and what waits beside it to disk, and answers. The caller has the turn.
+func (q *Queue) commit(b *batch) {
 	err := q.Err()
 	if err == nil {
-		err = q.tryCommit(batch, false)
+		err = q.tryCommit(b, false)
 	}
-	if errors.Is(err, ErrDiskFull) && len(batch) > 0 {
+	if errors.Is(err, ErrDiskFull) && len(b.requests) > 0 {
 		// Without the messages, removals fit into what is reserved.
-		for _, r := range batch {
+		for _, r := range b.requests {
 			if len(r.msgs) > 0 {
 				r.err = ErrDiskFull
 			}
 		}
-		err = q.tryCommit(batch, true)
+		err = q.tryCommit(b, true)
 	}
 	if err != nil && !passes(err) {
 		q.fail(err)
 		err = q.Err()
 	}
-	for _, r := range batch {
+	for _, r := range b.requests {
 		if r.err == nil {
 			r.err = err
 		}
 	}
+	q.answer(b)
 }
 
 // tryCommit makes one transaction. If it fails, nothing has changed.
-func (q *Queue) tryCommit(batch []*request, full bool) (err error) {
+func (q *Queue) tryCommit(b *batch, full bool) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a truncated file faults in the map
 	defer func() {
 		if r := recover(); r != nil {
@@ -51,30 +52,27 @@ func (q *Queue) tryCommit(batch []*request, full bool) (err error) {
 	}()
 	s := q.store.Load()
 	t := q.newTxn(full)
-	if t.idle(batch) {
+	if t.idle(b.requests) {
 		return nil
 	}
-	if err := q.makeReady(t.estimate(batch)); err != nil {
-		if err = storageError(err); !full || !errors.Is(err, ErrDiskFull) {
-			q.countWriteError(err)
+	if err := q.makeReady(t.estimate(b.requests)); err != nil {
+		if err = q.writeFailed(err); !full || !errors.Is(err, ErrDiskFull) {
 			q.putBack(t)
-			return q.escalate(err)
+			return err
 		}
 	}
 	if t.tx, err = s.db.Begin(true); err != nil {
 		q.putBack(t)
 		return fmt.Errorf("begin: %w", err)
 	}
-	if err := t.apply(batch); err != nil {
+	if err := t.apply(b); err != nil {
 		t.tx.Rollback()
 		q.putBack(t)
 		return err
 	}
 	if err := t.tx.Commit(); err != nil {
 		q.putBack(t)
-		err = storageError(err)
-		q.countWriteError(err)
-		return q.escalate(err)
+		return q.writeFailed(err)
 	}
 	q.writeErrors = 0
 	q.measure()
@@ -110,15 +108,13 @@ func passes(err error) bool {
 	return !errors.Is(err, ErrFailed) && (errors.Is(err, ErrDiskFull) || errors.Is(err, ErrReadOnly) || errors.Is(err, errWrite))
 }
 
-func (q *Queue) countWriteError(err error) {
-	if errors.Is(err, errWrite) {
-		q.writeErrors++
+// writeFailed classifies what the file system has answered, and makes a write error final after too many in a row.
+func (q *Queue) writeFailed(err error) error {
+	err = storageError(err)
+	if !errors.Is(err, errWrite) {
+		return err
 	}
-}
-
-// escalate makes a write error final after too many in a row.
-func (q *Queue) escalate(err error) error {
-	if errors.Is(err, errWrite) && q.writeErrors >= maxWriteErrors {
+	if q.writeErrors++; q.writeErrors >= maxWriteErrors {
 		return fmt.Errorf("%w: %d times in a row: %w", ErrFailed, q.writeErrors, err)
 	}
 	return err

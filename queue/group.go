@@ -18,8 +18,8 @@ type request struct {
 	err    error            // likewise
 }
 
-// group is the requests that share a commit. The first caller to join commits for all, in its own goroutine, as soon as
-// it has the turn: a lone producer waits for nobody, and those who come while a commit runs share the next one.
+// group is requests that share a commit. The first caller to join commits for all, in its own goroutine, as soon as
+// it has the turn: a lone producer waits for nobody, and those who come while a commit is flushed share the next one.
 type group struct {
 	requests []*request    // guarded by mu until a commit has taken them
 	urgent   bool          // some request doesn't wait for CommitWait; guarded by mu
@@ -54,6 +54,10 @@ func (q *Queue) send(ctx context.Context, r *request) error {
 	if first {
 		q.lead(ctx, g)
 	}
+	if ctx.Done() == nil { // a plain receive costs half of what a select does
+		<-g.done
+		return r.err
+	}
 	select {
 	case <-g.done:
 		return r.err
@@ -73,19 +77,19 @@ func (q *Queue) send(ctx context.Context, r *request) error {
 func (q *Queue) lead(ctx context.Context, g *group) {
 	select {
 	case q.turn <- struct{}{}:
-	case <-g.done: // the keeper was first
+	case <-g.done: // another commit had room for it
 		return
 	case <-ctx.Done():
 		q.leave(g)
 		return
 	}
-	if !q.waitForOthers(ctx, g) {
+	if q.cfg.CommitWait > 0 && !q.waitForOthers(ctx, g) {
 		<-q.turn
 		q.leave(g)
 		return
 	}
-	if g := q.takeGroup(); g != nil {
-		q.commitGroup(g)
+	if b := new(batch); q.gather(b, false) {
+		q.commit(b)
 	}
 	<-q.turn
 }
@@ -98,59 +102,82 @@ func (q *Queue) leave(g *group) {
 	q.nudge()
 }
 
-// commitGroup commits and answers; g may be nil, if only what waits beside it is to be committed.
-func (q *Queue) commitGroup(g *group) {
-	if g == nil {
-		q.commit(nil)
-		return
-	}
-	q.commit(g.requests)
-	close(g.done)
-}
-
-// waitForOthers gives others the time to join: as configured, and else as long as some do. Producers whose last commit was
-// answered a moment ago need that; a lone one pays an empty yield. It returns false if ctx has ended.
+// waitForOthers gives others Config.CommitWait to join. It returns false if ctx has ended.
 func (q *Queue) waitForOthers(ctx context.Context, g *group) bool {
-	if q.cfg.CommitWait > 0 {
-		timer := time.NewTimer(q.cfg.CommitWait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-g.hurry:
-		case <-q.closing:
-		case <-ctx.Done():
-			return false
-		}
-		return true
-	}
-	for before, n := 0, 1; n > before; {
-		before = n
-		runtime.Gosched()
-		q.mu.Lock()
-		n = len(g.requests)
-		q.mu.Unlock()
+	timer := time.NewTimer(q.cfg.CommitWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.hurry:
+	case <-g.done:
+	case <-q.closing:
+	case <-ctx.Done():
+		return false
 	}
 	return true
 }
 
-// takeGroup returns those who wait, without those who have given up; nil if there is nobody.
-func (q *Queue) takeGroup() *group {
+// batch is what one commit answers: the group whose turn it was, and those that formed while it was prepared.
+type batch struct {
+	groups   []*group
+	requests []*request // of all of them
+}
+
+const (
+	// maxBatch requests keep a commit from being prepared for ever while ever more producers come.
+	maxBatch = 1024
+	// fruitless looks end the wait for producers that are likely to come back: some microseconds.
+	fruitless = 16
+)
+
+// gather adds those who wait to the batch, without those who have given up, and reports whether there was anybody. With
+// late the transaction has begun: a Sync that comes then waits for a note which it hasn't taken along.
+// It is called by whoever has the turn.
+func (q *Queue) gather(b *batch, late bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g := q.next
-	q.next = nil
-	if g == nil {
-		return nil
+	if g == nil || late && g.urgent {
+		return false
 	}
-	stay := g.requests[:0]
+	q.next = nil
+	b.groups = append(b.groups, g)
+	before := len(b.requests)
 	for _, r := range g.requests {
 		if !r.gone {
 			r.taken = true
-			stay = append(stay, r)
+			b.requests = append(b.requests, r)
 		}
 	}
-	g.requests = stay
-	return g
+	return len(b.requests) > before
+}
+
+// gatherMore adds those who have come while the batch was prepared. Producers whose last commit was answered a moment ago
+// are likely to be on their way and get a chance to run; a lone producer waits for nobody.
+func (q *Queue) gatherMore(b *batch) bool {
+	for look := 0; len(b.requests) < maxBatch; look++ {
+		if q.gather(b, true) {
+			return true
+		}
+		if len(b.requests) >= q.expected || look == fruitless {
+			return false
+		}
+		runtime.Gosched()
+	}
+	return false
+}
+
+// answer tells all in the batch that its commit is over.
+func (q *Queue) answer(b *batch) {
+	q.expected = len(b.requests)
+	q.mu.Lock()
+	if q.next != nil {
+		q.expected += len(q.next.requests)
+	}
+	q.mu.Unlock()
+	for _, g := range b.groups {
+		close(g.done)
+	}
 }
 
 // do runs job in the next commit and returns when that is on disk.

@@ -129,3 +129,30 @@ func TestSyncDoesNotWaitForOthersAndWritesNothingForNothing(t *testing.T) {
 	})
 	check(t, path)
 }
+
+// A Sync that comes while a commit is being prepared for many producers still waits for the removals before it.
+func TestSyncBesideProducers(t *testing.T) {
+	q := open(t, queue.Config{Path: filepath.Join(t.TempDir(), "queue.db"), MaxBytes: 64 << 20, ReleaseWait: time.Minute})
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	for range 16 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				put(t, q, text(queue.Normal, "other")...)
+			}
+		})
+	}
+	for i := range 200 {
+		if err := q.Release(put(t, q, text(queue.Normal, "mine")...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := q.Stats().Releasing; n != 0 {
+			t.Fatalf("round %d: %d removals are not on disk after Sync", i, n)
+		}
+	}
+}

@@ -43,7 +43,9 @@ func (q *Queue) keep() {
 		}
 		q.turn <- struct{}{}
 		if due {
-			q.commitGroup(q.takeGroup())
+			b := new(batch)
+			q.gather(b, false)
+			q.commit(b)
 		}
 		if q.Err() == nil {
 			q.compact()
@@ -56,8 +58,8 @@ func (q *Queue) keep() {
 func (q *Queue) shut() {
 	failed := q.Err() != nil
 	q.end(ErrClosed) // nobody joins a group after that
-	if g := q.takeGroup(); g != nil {
-		q.commitGroup(g) // which is refused
+	if b := new(batch); q.gather(b, false) {
+		q.commit(b) // which is refused
 	}
 	q.finish(!failed && q.commitLast() == nil)
 }

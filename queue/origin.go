@@ -30,6 +30,7 @@ type originTable struct {
 	ids    map[originKey]uint64
 	unsync []uint64 // not on disk yet
 	low    uint64   // all numbers below are taken
+	last   uint64   // found last, and likely to be asked for again
 }
 
 // at returns the origin with this number; nil if there is none.
@@ -47,7 +48,11 @@ func (l originList) at(id uint64) *origin {
 // find returns the number of m's origin, which is made if need be.
 func (t *originTable) find(m *Message) uint64 {
 	key := originKey{m.Source, m.Boot}
+	if o := t.at(t.last); o != nil && o.source == key.source && o.boot == key.boot {
+		return t.last
+	}
 	if id, ok := t.ids[key]; ok {
+		t.last = id
 		return id
 	}
 	id := t.free()

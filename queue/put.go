@@ -16,7 +16,15 @@ func (q *Queue) Put(ctx context.Context, msgs ...Message) (first uint64, err err
 	if len(msgs) == 0 {
 		return 0, nil
 	}
-	return q.put(ctx, &request{msgs: msgs})
+	r := q.spare.Get().(*request)
+	r.msgs = append(r.msgs, msgs...) // a copy, so that the caller's needn't be on the heap
+	if first, err = q.put(ctx, r); err != nil {
+		return 0, err // and r may still be in a group
+	}
+	clear(r.msgs)
+	*r = request{msgs: r.msgs[:0]}
+	q.spare.Put(r)
+	return first, nil
 }
 
 // put checks the messages of r and waits for its commit.

@@ -26,11 +26,13 @@ type Queue struct {
 	closeOne sync.Once
 
 	importing chan struct{} // holds one: who put it there imports
+	spare     sync.Pool     // of *request, empty
 
 	// Of whoever has the turn.
 	used, fileSize, reserved int64 // bytes in use, of the file, held ready on the disk
 	origins                  originTable
 	arena                    []byte // records of the commit under way
+	expected                 int    // how many producers the next commit is likely to find
 	writeErrors              int    // in a row
 	nextCompact              time.Time
 	panicked                 bool // bbolt has, and holds its locks
@@ -101,6 +103,7 @@ func Open(cfg Config) (*Queue, error) {
 		importing: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
 		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
 	}
+	q.spare.New = func() any { return new(request) }
 	if err := q.start(); err != nil {
 		if s := q.store.Load(); s != nil {
 			s.db.Close()

@@ -96,11 +96,14 @@ func appendExtras(b []byte, m *Message, extras byte) []byte {
 	return b
 }
 
+// recordSum computes the checksum. The sequence is added byte by byte: as an argument of crc32.Update it would be
+// allocated for each record.
 func recordSum(seq uint64, rec []byte) uint32 {
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], seq)
-	sum := crc32.Update(0, castagnoli, key[:])
-	sum = crc32.Update(sum, castagnoli, rec[:2])
+	sum := ^uint32(0)
+	for shift := 56; shift >= 0; shift -= 8 {
+		sum = castagnoli[byte(sum)^byte(seq>>shift)] ^ sum>>8
+	}
+	sum = crc32.Update(^sum, castagnoli, rec[:2])
 	return crc32.Update(sum, castagnoli, rec[recordHeader:])
 }
 

@@ -9,8 +9,11 @@ import (
 )
 
 // growStep is by how much the file grows at once: a growth costs a flush of the file system's journal, and 128 KiB are
-// some 800 readings.
-const growStep = 128 << 10
+// some 800 readings. Many producers share it with 64 commits of theirs, up to maxGrowStep.
+const (
+	growStep    = 128 << 10
+	maxGrowStep = 1 << 20
+)
 
 // reserveStep is by how much more than needed is held ready at once: each time costs as much as a small commit.
 const reserveStep = 512 << 10
@@ -43,11 +46,11 @@ func (q *Queue) makeReady(records, pages int64) error {
 		}
 		q.reserved = end
 	}
-	return q.grow(q.used + records) // most pages that change find a free one
+	return q.grow(q.used+records, records) // most pages that change find a free one
 }
 
-// grow makes the file at least size bytes long. bbolt would do it too, but hide which error it met.
-func (q *Queue) grow(size int64) error {
+// grow makes the file at least size bytes long for a commit of records. bbolt would do it too, but hide which error it met.
+func (q *Queue) grow(size, records int64) error {
 	if size <= q.fileSize {
 		return nil
 	}
@@ -59,7 +62,11 @@ func (q *Queue) grow(size int64) error {
 	if q.fileSize = info.Size(); size <= q.fileSize { // bbolt did: the estimate was too low
 		return nil
 	}
-	size += growStep
+	step := int64(growStep)
+	if records < maxGrowStep { // a larger commit hardly notices the growth
+		step = max(step, min(64*records, maxGrowStep))
+	}
+	size += step
 	if err := s.file.Truncate(size); err != nil {
 		return err
 	}

@@ -56,9 +56,9 @@ func (q *Queue) commitLast() (err error) {
 	q.mu.Lock()
 	q.lossBy = q.lossBy.Add(-q.cfg.LossWait) // due now, if there are any
 	q.mu.Unlock()
-	if err := q.tryCommit(nil, false); err != nil {
+	if err := q.tryCommit(new(batch), false); err != nil {
 		// A full disk still takes the removals.
-		if err := q.tryCommit(nil, true); err != nil {
+		if err := q.tryCommit(new(batch), true); err != nil {
 			return err
 		}
 	}

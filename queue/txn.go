@@ -24,6 +24,7 @@ type txn struct {
 	buckets  [laneSlots]*bbolt.Bucket
 	cursors  [laneSlots]*bbolt.Cursor // of find
 	key      []byte                   // of find
+	items    []item                   // of put
 	seq      uint64
 	losses   lossTable
 	lost     bool // losses is a changed copy
@@ -143,7 +144,7 @@ func (t *txn) lane(l Lane) *bbolt.Bucket {
 }
 
 // apply makes all changes of the commit.
-func (t *txn) apply(batch []*request) error {
+func (t *txn) apply(b *batch) error {
 	if t.q.arena = t.q.arena[:0]; cap(t.q.arena) > maxArena {
 		t.q.arena = nil
 	}
@@ -158,21 +159,34 @@ func (t *txn) apply(batch []*request) error {
 	if err := t.expireHeads(); err != nil {
 		return err
 	}
-	for _, r := range batch {
-		if r.job != nil {
-			if err := r.job(t); err != nil {
+	for done := 0; ; {
+		for ; done < len(b.requests); done++ {
+			if err := t.serve(b.requests[done]); err != nil {
 				return err
 			}
-		} else if r.err == nil {
-			if err := t.putRequest(r); err != nil {
-				return err
-			}
+		}
+		if t.full || !t.q.gatherMore(b) {
+			break
+		}
+		if err := t.q.makeReady(t.estimate(b.requests)); err != nil {
+			return t.q.writeFailed(err)
 		}
 	}
 	if err := t.reportLosses(); err != nil {
 		return err
 	}
 	return t.saveTables()
+}
+
+// serve does what the request is for. An error that concerns it alone becomes its answer.
+func (t *txn) serve(r *request) (err error) {
+	if r.job != nil {
+		return r.job(t)
+	}
+	if r.err != nil {
+		return nil
+	}
+	return t.putRequest(r)
 }
 
 // saveTables writes what the changes above have left in memory.
@@ -241,6 +255,12 @@ func (t *txn) total() int64 {
 	return sum
 }
 
+// item is an encoded message.
+type item struct {
+	lane       Lane
+	key, value []byte
+}
+
 // put stores the messages, or none of them if the error is a refusal. With keep nothing is dropped for them.
 func (t *txn) put(msgs []Message, keep bool) (first uint64, err error) {
 	if len(msgs) == 0 {
@@ -249,11 +269,7 @@ func (t *txn) put(msgs []Message, keep bool) (first uint64, err error) {
 	if t.full {
 		return 0, ErrDiskFull
 	}
-	type item struct {
-		lane       Lane
-		key, value []byte
-	}
-	items := make([]item, len(msgs))
+	items := t.items[:0]
 	var need int64
 	lowest := Lane(0)
 	for i := range msgs {
@@ -264,10 +280,11 @@ func (t *txn) put(msgs []Message, keep bool) (first uint64, err error) {
 		}
 		t.clk.stamp(&m, t.now)
 		key, value := t.encode(&m)
-		items[i] = item{m.Lane, key, value}
+		items = append(items, item{m.Lane, key, value})
 		need += cost(key, value)
 		lowest = max(lowest, m.Lane)
 	}
+	t.items = items
 	if err := t.makeRoom(need, lowest, keep); err != nil {
 		return 0, err
 	}
