@@ -141,6 +141,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 		if err == nil && (mine || !c.writing) {
 			mine, c.writing = true, true
 			n += c.putOut(p[n:])
+			if n == len(p) && n > 0 && !c.datagrams() {
+				c.ends = append(c.ends, c.written)
+			}
 		}
 		if err != nil || mine && n == len(p) {
 			c.mu.Unlock()

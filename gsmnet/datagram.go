@@ -39,6 +39,9 @@ func (c *Conn) firstOut() int {
 
 func (c *Conn) takeOut(n int) {
 	c.out = c.out[:copy(c.out, c.out[n:])]
+	for base := c.written - uint64(len(c.out)); len(c.ends) > 0 && c.ends[0] <= base; {
+		c.ends = c.ends[:copy(c.ends, c.ends[1:])]
+	}
 	if c.datagrams() {
 		c.outEnds = c.outEnds[1:]
 	}

@@ -130,7 +130,7 @@ func (s *socket) least(n int) int { return min(n, maxSend*2/3) }
 // want is how much room the next send would like, 0 if nothing waits.
 func (s *socket) want() int {
 	n, _ := s.conn.pending()
-	return min(n, maxSend)
+	return s.conn.whole(min(n, maxSend))
 }
 
 // nextDue is when there may be something to do without anything happening before.

@@ -55,15 +55,8 @@ func figure(name string, values ...any) {
 }
 
 func TestBulkUsesTheLink(t *testing.T) {
-	for _, c := range []struct {
-		up, rtt int
-		want    float64 // bytes a second
-	}{
-		// 0.95 of what filling the 7300 bytes with a question each 200 ms reaches in a calculation without delayed
-		// acknowledgements; where the round trip and the line bound it, what this driver reached when it was measured, less 3 %.
-		{3000, 300, 2705}, {3000, 600, 2705}, {3000, 1000, 2705},
-		{6000, 300, 5400}, {6000, 600, 5400}, {6000, 1000, 4300},
-		{10000, 300, 8850}, {10000, 600, 6700}, {10000, 1000, 4650},
+	for _, c := range []struct{ up, rtt int }{
+		{3000, 300}, {3000, 600}, {3000, 1000}, {6000, 300}, {6000, 600}, {6000, 1000}, {10000, 300}, {10000, 600}, {10000, 1000},
 	} {
 		t.Run(fmt.Sprintf("%dBps/%dms", c.up, c.rtt), func(t *testing.T) {
 			radio := gsmsim.Radio{Up: c.up, Down: 6000, RTT: time.Duration(c.rtt) * time.Millisecond}
@@ -74,10 +67,10 @@ func TestBulkUsesTheLink(t *testing.T) {
 			t.Logf("%.0f B/s, %.3f of the model's window strategy, %.2f questions a send, %.3f serial bytes a byte", rate, ratio, polls, serial)
 			figure(fmt.Sprintf("Bulk/up=%d/rtt=%dms", c.up, c.rtt), ratio, "goodput_ratio", rate, "goodput:B/s",
 				polls, "polls:1/send", serial, "serial:B/B")
-			if rate < c.want {
-				t.Errorf("%.0f B/s, want %.0f", rate, c.want)
+			if ratio < 0.96 {
+				t.Errorf("%.3f of the model's window strategy, want 0.96", ratio)
 			}
-			if polls > 1.02 || serial > 1.12 {
+			if polls > 1.01 || serial > 1.12 {
 				t.Errorf("%.2f questions a send, want 1; %.3f serial bytes a byte, want 1.12", polls, serial)
 			}
 		})
@@ -164,8 +157,11 @@ func TestSmallWritesAreGathered(t *testing.T) {
 	sends := float64(s.Sends) / (float64(s.PayloadOut) / 137)
 	t.Logf("%.1f messages/s, %.3f sends a message", messages, sends)
 	figure("Messages/gathered", messages, "rate:msg/s", sends, "sends:1/msg")
-	if messages < 19.5 || sends > 0.12 {
-		t.Errorf("%.1f messages/s, want 20; %.3f sends a message, want at most 0.12", messages, sends)
+	if messages < 20.3 || sends > 0.12 {
+		t.Errorf("%.1f messages/s, want 20.3; %.3f sends a message, want at most 0.12", messages, sends)
+	}
+	if s.PayloadOut%137 != 0 {
+		t.Error("a message that fits one send was torn apart")
 	}
 }
 

@@ -1,6 +1,9 @@
 package gsmnet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // window is the flow control of one connection: how much may be sent, when to ask for acknowledgement, when to give up (G4.7 to
 // G4.9). It is pure: every moment is an argument. Offsets count the payload bytes of the connection, from 0.
@@ -23,6 +26,18 @@ type window struct {
 	rate  float64       // bytes acknowledged a second while some were outstanding, smoothed; 0: unknown
 	mark  uint64        // the end of the send that is being timed; 0: none
 	since time.Time     // when it was sent
+
+	flights []flight      // sends that are not acknowledged, oldest first
+	trip    time.Duration // from a send into a full window to its acknowledgement; 0: unknown
+	best    time.Duration // the shortest time from any send to its acknowledgement; 0: unknown
+	credit  int           // questions that may be asked without a send
+}
+
+// flight is one send until it is acknowledged.
+type flight struct {
+	end  uint64
+	at   time.Time
+	full bool // at least half of the window was under way
 }
 
 const (
@@ -30,6 +45,8 @@ const (
 	firstPoll = 400 * time.Millisecond
 	// minPoll keeps questions from crowding out the data: one takes about 15 ms of a line at 115200 baud.
 	minPoll = 60 * time.Millisecond
+	// mostCredit bounds how many questions more than sends may follow a time in which fewer were needed.
+	mostCredit = 3
 )
 
 func newWindow(cfg Config) *window {
@@ -54,6 +71,8 @@ func (w *window) onSent(n, need int, now time.Time) {
 		w.progress, w.asked, w.wait = now, now, 0
 	}
 	w.sent += uint64(n)
+	w.credit = min(w.credit+1, mostCredit)
+	w.flights = append(w.flights, flight{w.sent, now, w.outstanding() >= w.max/2})
 	if w.mark == 0 {
 		w.mark, w.since = w.sent, now
 	}
@@ -67,10 +86,24 @@ func (w *window) onSent(n, need int, now time.Time) {
 		return
 	}
 	if lacking := need - w.room(); lacking > 0 && w.rate > 0 {
-		if at := w.expect(lacking); at.Before(w.due) {
+		if at := w.roomAt(lacking); at.Before(w.due) {
 			w.due = at // in the past when the serial line is what bounds: then ask at once
 		}
 	}
+}
+
+// roomAt is when so much will probably have been acknowledged that there is room. With a window that is always full that is a steady
+// time after the send that has to be acknowledged, which the rate alone doesn't show: whoever waits for room too long measures how long he
+// waited. There are no more questions than sends where the radio has a queue, since it costs nothing to be late there.
+func (w *window) roomAt(lacking int) time.Time {
+	i := slices.IndexFunc(w.flights, func(f flight) bool { return f.end >= w.acked+uint64(lacking) })
+	if i < 0 || w.trip == 0 || !w.flights[i].full {
+		return w.expect(lacking)
+	}
+	if w.credit < 0 && w.trip > w.best*9/8 {
+		return w.expect(lacking)
+	}
+	return earlier(w.flights[i].at.Add(w.trip), w.expect(lacking))
 }
 
 // await notes up to where somebody waits for acknowledgement, 0 for nobody, and asks in time for it: whoever sends only so
@@ -122,6 +155,7 @@ func (w *window) onAck(acked uint64, need int, now time.Time) {
 	gained := acked - w.acked
 	if gained > 0 {
 		w.learn(gained, acked, now)
+		w.land(acked, now)
 		w.acked, w.progress, w.wait = acked, now, 0
 		// The link has proved itself: let it use as much more as it has acknowledged, up to the module's buffer.
 		if !w.literal {
@@ -129,6 +163,7 @@ func (w *window) onAck(acked uint64, need int, now time.Time) {
 		}
 	}
 	w.asked = now
+	w.credit = max(w.credit-1, -mostCredit)
 	w.schedule(gained > 0, need, now)
 }
 
@@ -160,6 +195,27 @@ func (w *window) learn(gained, acked uint64, now time.Time) {
 	w.rate += (r - w.rate) / 4
 }
 
+// land takes what was acknowledged out of the flights, and learns from the last of them how long that takes.
+func (w *window) land(acked uint64, now time.Time) {
+	for len(w.flights) > 0 && w.flights[0].end <= acked {
+		f := w.flights[0]
+		w.flights = w.flights[1:]
+		if len(w.flights) > 0 && w.flights[0].end <= acked {
+			continue
+		}
+		took := now.Sub(f.at)
+		if w.best == 0 || took < w.best {
+			w.best = took
+		}
+		if !f.full {
+			continue
+		}
+		if w.trip == 0 || w.wait > 0 || took < w.trip { // the question before came too early, so this one is about right; or it is better
+			w.trip = took
+		}
+	}
+}
+
 // schedule decides when to ask again: when the link has probably acknowledged what matters, and later and later while it doesn't.
 func (w *window) schedule(gained bool, need int, now time.Time) {
 	if w.outstanding() == 0 {
@@ -175,12 +231,13 @@ func (w *window) schedule(gained bool, need int, now time.Time) {
 		w.due = now.Add(w.wait)
 		return
 	}
-	bytes := w.lacking()
-	if lacking := need - w.room(); lacking > 0 {
-		bytes = min(bytes, lacking)
-	}
 	wait := w.first()
-	if w.rate > 0 {
+	lacking := need - w.room()
+	switch bytes := w.lacking(); {
+	case w.rate == 0:
+	case lacking > 0 && lacking < bytes:
+		wait = w.roomAt(lacking).Sub(now)
+	default:
 		wait = w.expect(bytes).Sub(now)
 	}
 	w.due = now.Add(min(max(wait, minPoll), w.pollMax))
