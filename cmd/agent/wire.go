@@ -128,10 +128,13 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 	l := mqttLink{brokers: newBrokers(cfg.Broker), queue: q, history: cfg.Queue.HistoryTopic,
 		pulse: &pulse{fixed: time.Duration(cfg.Broker.Keepalive)},
-		book:  sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}, config: mqttconn.Config{
+		config: mqttconn.Config{
 			ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
 		}}
-	l.brokers.begin(l.book.open(l.config.ClientID).Flights)
+	if q != nil { // else it is the doctor's, which uses no session of the agent
+		l.book = sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}
+		l.brokers.begin(l.book.open(l.config.ClientID).Flights)
+	}
 	pool, err := roots(cfg.Broker.CAFile)
 	if err != nil {
 		return mqttLink{}, err
