@@ -18,11 +18,12 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newReconnect(), newModem(), newDoctor(), newVersion(), newVerify(),
+		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newQueue(), newSend(), newReconnect(), newModem(), newDoctor(), newVersion(), newMan(), newVerify(),
 	)
+	addCompletion(root)
 	explain(root)
+	complete(root)
 	return root
 }
 
