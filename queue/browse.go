@@ -49,6 +49,7 @@ func (t tables) decode(seq uint64, rec []byte) (Message, error) {
 	if m.ID == (ID{}) {
 		m.ID = ID{t.epoch, seq}
 	}
+	m.Repeat = m.ID.Epoch == t.epoch && m.ID.Seq != seq
 	return m, nil
 }
 

@@ -124,7 +124,7 @@ func (q *Queue) writeFailed(err error) error {
 func (q *Queue) publish(t *txn) {
 	q.origins.unsync = q.origins.unsync[:0]
 	q.mu.Lock()
-	q.lanes, q.seq = t.lanes, t.seq
+	q.lanes, q.seq, q.kept = t.lanes, t.seq, t.kept
 	q.originList = q.origins.list
 	q.losses = t.losses
 	if t.refs != nil {

@@ -62,12 +62,12 @@ func (q *Queue) compact() {
 // compactable reports whether the file is much larger than its messages.
 func (q *Queue) compactable() bool {
 	live := q.liveBytes()
-	return q.fileSize >= compactFile && live <= q.fileSize/compactRatio && live <= compactMost
+	return q.fileSize >= compactFile && live <= q.fileSize/compactRatio && live <= compactMost+q.cfg.KeepReleased
 }
 
-// liveBytes returns what the messages take up. The caller has the turn.
+// liveBytes returns what the messages take up, those that are kept among them. The caller has the turn.
 func (q *Queue) liveBytes() int64 {
-	var live int64
+	live := q.kept.bytes
 	for _, l := range q.lanes {
 		live += l.Bytes
 	}

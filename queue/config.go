@@ -73,6 +73,11 @@ type Config struct {
 	// when others have filled the disk. 0 means 1 MiB, which a release of 64 messages scattered over the file can use.
 	Reserve int64
 
+	// KeepReleased bounds what released messages may take up on disk, beside MaxBytes, so that Resend can put them in once
+	// more; those with the lowest sequences go first. It costs about as many bytes of the flash as storing them did.
+	// 0 keeps none.
+	KeepReleased int64
+
 	// Drain is the order in which a backlog is delivered. The zero value is InOrder.
 	Drain Drain
 	// HistoryShare is the part of the bytes, in percent, that LiveFirst leaves to history. 0 means 20.
@@ -143,12 +148,14 @@ func (c Config) Validate() error {
 		return fmt.Errorf("queue: Path is empty; name the queue's file")
 	case c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < 64<<10:
 		return fmt.Errorf("queue: MaxBytes is %d; a queue has at least 65536", c.MaxBytes)
-	case bits.UintSize == 32 && c.MaxBytes > maxBytes32:
-		return fmt.Errorf("queue: MaxBytes is %d; a 32-bit machine can map %d", c.MaxBytes, maxBytes32)
+	case bits.UintSize == 32 && c.MaxBytes+c.KeepReleased > maxBytes32:
+		return fmt.Errorf("queue: MaxBytes and KeepReleased are %d; a 32-bit machine can map %d", c.MaxBytes+c.KeepReleased, maxBytes32)
 	case c.MaxMessage < 0 || c.MaxMessage > 16<<20:
 		return fmt.Errorf("queue: MaxMessage is %d; it can be at most 16 MiB", c.MaxMessage)
 	case c.MaxAge < 0 || c.CommitWait < 0 || c.ReleaseWait < 0 || c.HistoryAge < 0 || c.LossWait < 0 || c.VerifyTime < 0:
 		return fmt.Errorf("queue: a duration is negative")
+	case c.KeepReleased < 0:
+		return fmt.Errorf("queue: KeepReleased is %d; it can't be negative", c.KeepReleased)
 	case c.Reserve < 0:
 		return fmt.Errorf("queue: Reserve is %d; it can't be negative", c.Reserve)
 	case c.Full > Refuse:

@@ -10,6 +10,7 @@
 //   - What is dropped is counted by reason, and reported by a loss receipt, which is itself a message in the queue.
 //   - After the storage has failed to flush nothing is acknowledged any more: see [Queue.Done].
 //   - A damaged file is never deleted: it is set aside, and what can be read of it is saved into a new one.
+//   - What was released can be had again with [Queue.Resend], as far as [Config.KeepReleased] keeps it.
 //
 // # What it does not do
 //

@@ -27,6 +27,7 @@ type messageJSON struct {
 	Expires  *time.Time `json:"expires"`
 	Attempts uint32     `json:"attempts"`
 	History  bool       `json:"history,omitempty"`
+	Repeat   bool       `json:"repeat,omitempty"`
 }
 
 // MarshalJSON gives the message as one object with all its fields: payload_text if the payload is UTF-8, else
@@ -35,7 +36,7 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	j := messageJSON{
 		Schema: 1, ID: m.ID.String(), Seq: m.Seq, Lane: m.Lane.String(), Topic: m.Topic, QoS: m.QoS, Retain: m.Retain,
 		Source: m.Source, Time: m.Time, Trust: m.Trust.String(), Boot: hex.EncodeToString(m.Boot[:]), MonoMS: m.Mono.Milliseconds(),
-		Attempts: m.Attempts, History: m.History,
+		Attempts: m.Attempts, History: m.History, Repeat: m.Repeat,
 	}
 	if utf8.Valid(m.Payload) {
 		text := string(m.Payload)
@@ -60,7 +61,7 @@ func (m *Message) UnmarshalJSON(b []byte) error {
 	}
 	got := Message{
 		Seq: j.Seq, Topic: j.Topic, QoS: j.QoS, Retain: j.Retain, Payload: j.Bytes, Source: j.Source, Time: j.Time,
-		Mono: time.Duration(j.MonoMS) * time.Millisecond, Attempts: j.Attempts, History: j.History,
+		Mono: time.Duration(j.MonoMS) * time.Millisecond, Attempts: j.Attempts, History: j.History, Repeat: j.Repeat,
 	}
 	var err error
 	if got.ID, err = ParseID(j.ID); err != nil {

@@ -62,7 +62,7 @@ func child(t *testing.T, mode, path string, tool ...string) *exec.Cmd {
 func say(format string, args ...any) { os.Stdout.WriteString(fmt.Sprintf(format, args...) + "\n") }
 
 func childOpen(path string) *queue.Queue {
-	q, err := queue.Open(queue.Config{Path: path, MaxBytes: 8 << 20, Reserve: 64 << 10, ReleaseWait: 5 * time.Millisecond})
+	q, err := queue.Open(queue.Config{Path: path, MaxBytes: 8 << 20, Reserve: 64 << 10, ReleaseWait: 5 * time.Millisecond, KeepReleased: 16 << 10})
 	if err != nil {
 		say("open %v", err)
 		os.Exit(3)

@@ -126,6 +126,9 @@ type Message struct {
 	// History marks a message that was waiting when a LiveFirst reader began. It is stored with the message's flight only,
 	// so that a packet which is sent again is the same.
 	History bool
+	// Repeat marks a message that was in this queue before, under the same ID: its receiver may have it (Resend). An
+	// exported message that is imported where it came from is one too.
+	Repeat bool
 }
 
 // validate reports what keeps m from being stored.

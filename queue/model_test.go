@@ -30,7 +30,7 @@ type model struct {
 }
 
 func (m *model) open() {
-	q, err := queue.Open(queue.Config{Path: m.path, MaxBytes: 4 << 20, ReleaseWait: time.Hour})
+	q, err := queue.Open(queue.Config{Path: m.path, MaxBytes: 4 << 20, ReleaseWait: time.Hour, KeepReleased: 32 << 10})
 	if err != nil {
 		m.t.Fatal(err)
 	}

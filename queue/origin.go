@@ -122,14 +122,17 @@ func (q *Queue) pruneOrigins() error {
 		if many = origins.Stats().KeyN > manyOrigins; !many {
 			return nil
 		}
+		note := func(rec []byte) {
+			if len(rec) > recordHeader {
+				id, _ := binary.Uvarint(rec[recordHeader:])
+				used[id] = true
+			}
+		}
 		for _, l := range Lanes() {
-			tx.Bucket(laneBucket(l)).ForEach(func(_, v []byte) error {
-				if len(v) > recordHeader {
-					id, _ := binary.Uvarint(v[recordHeader:])
-					used[id] = true
-				}
-				return nil
-			})
+			tx.Bucket(laneBucket(l)).ForEach(func(_, v []byte) error { note(v); return nil })
+		}
+		if b := tx.Bucket(bucketKept); b != nil {
+			b.ForEach(func(_, v []byte) error { note(v[min(1, len(v)):]); return nil })
 		}
 		return nil
 	})

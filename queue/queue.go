@@ -31,9 +31,10 @@ type Queue struct {
 	// Of whoever has the turn.
 	used, fileSize, reserved int64 // bytes in use, of the file, held ready on the disk
 	origins                  originTable
-	arena                    []byte // records of the commit under way
-	expected                 int    // how many producers the next commit is likely to find
-	writeErrors              int    // in a row
+	kept                     keptState // as of the last commit; changed with mu held
+	arena                    []byte    // records of the commit under way
+	expected                 int       // how many producers the next commit is likely to find
+	writeErrors              int       // in a row
 	nextCompact              time.Time
 	panicked                 bool // bbolt has, and holds its locks
 
@@ -150,15 +151,25 @@ func (q *Queue) load() error {
 	if err := q.pruneOrigins(); err != nil {
 		return err
 	}
+	if err := q.loadAll(); err != nil {
+		return err
+	}
+	q.dropKept()
 	q.measure()
+	return nil
+}
+
+func (q *Queue) loadAll() error {
 	return q.view(func(tx *bbolt.Tx) error {
 		if err := q.origins.load(tx.Bucket(bucketOrigins)); err != nil {
 			return err
 		}
 		q.originList = q.origins.list
+		q.kept = loadKept(tx)
 		q.loadTables(tx)
 		lanes, ok := cleanSummary(tx)
 		if !ok {
+			var err error
 			if lanes, err = scanLanes(tx); err != nil {
 				return err
 			}

@@ -13,6 +13,12 @@ type LaneStats struct {
 	Oldest   time.Time // of the oldest message, as far as its clock was known; zero if there is none
 }
 
+// KeptStats is what Config.KeepReleased has kept.
+type KeptStats struct {
+	Bytes       int64
+	First, Last uint64 // the lowest and the highest of their sequences; 0 if there are none
+}
+
 // Loss is how many messages were dropped for one reason from one lane, since the file was made.
 type Loss struct {
 	Reason   Reason
@@ -29,6 +35,7 @@ type Stats struct {
 	FileBytes int64 // size of the file
 	Lanes     map[Lane]LaneStats
 	InFlight  int
+	Kept      KeptStats
 	Releasing int    // removals that wait for a commit
 	LastSeq   uint64 // the last sequence that was given
 	Epoch     [8]byte
@@ -59,6 +66,7 @@ func (q *Queue) Stats() Stats {
 	s.Releasing, s.LastSeq = len(q.removing), q.seq
 	s.Accepted, s.Released, s.Commits, s.Compactions = q.accepted, q.released, q.commits, q.compactions
 	s.Waiting = max(0, s.Messages-s.Releasing)
+	s.Kept = KeptStats{q.kept.bytes, q.kept.first, q.kept.last}
 	s.Losses = q.losses.list()
 	return s
 }

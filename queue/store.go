@@ -57,7 +57,7 @@ func openStore(path string, cfg Config) (s *store, err error) {
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
 		// A map that never has to move: readers don't hold up the writer, nor the other way round.
-		InitialMmapSize: mapSize(cfg.MaxBytes, path),
+		InitialMmapSize: mapSize(cfg.MaxBytes+cfg.KeepReleased, path),
 		NoStatistics:    true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)

@@ -30,6 +30,7 @@ type txn struct {
 	lost     bool // losses is a changed copy
 	refs     map[[16]byte]clockRef
 	removals []removal
+	kept     keptState
 	flights  map[uint64]*flight // to be written; nil removes
 	attempts map[uint64]uint32  // to be written; 0 removes
 	inFlight map[uint64]struct{}
@@ -44,7 +45,7 @@ func (q *Queue) newTxn(full bool) *txn {
 	t := &txn{q: q, now: time.Now(), full: full}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	t.clk, t.lanes, t.seq, t.losses = q.clock, q.lanes, q.seq, q.losses
+	t.clk, t.lanes, t.seq, t.losses, t.kept = q.clock, q.lanes, q.seq, q.losses, q.kept
 	t.removals, q.removals = q.removals, nil
 	q.removeBy = time.Time{}
 	t.lossDue = reached(q.lossBy, t.now)
@@ -111,7 +112,7 @@ func (t *txn) idle(batch []*request) bool {
 }
 
 // estimate returns how many bytes the commit's records take, and how many it may need for pages that it changes: one for
-// each removal, and the way to the root of every bucket.
+// each removal, and the way to the root of every bucket. What is kept of released messages is taken to be of usual size.
 func (t *txn) estimate(batch []*request) (records, pages int64) {
 	const page, ways = 4096, 32
 	pages = (ways + int64(min(len(t.removals), 64))) * page
@@ -120,6 +121,13 @@ func (t *txn) estimate(batch []*request) (records, pages int64) {
 			m := &r.msgs[i]
 			records += int64(len(m.Payload)+len(m.Topic)) + recordOverhead
 		}
+	}
+	if t.q.cfg.KeepReleased > 0 {
+		var all laneState
+		for _, l := range t.lanes {
+			all.Count, all.Bytes = all.Count+l.Count, all.Bytes+l.Bytes
+		}
+		records += int64(len(t.removals)) * all.Bytes / int64(max(1, all.Count))
 	}
 	return records + records/64, pages
 }
@@ -320,13 +328,18 @@ func (t *txn) putRequest(r *request) (err error) {
 // maxArena is how much memory is kept between commits for their records.
 const maxArena = 1 << 20
 
+// room sees to it that n bytes fit into the arena.
+func (q *Queue) room(n int) {
+	if cap(q.arena)-len(q.arena) < n {
+		q.arena = make([]byte, 0, max(64<<10, n)) // what was handed out stays in the old one
+	}
+}
+
 // encode puts key and record into the arena, which keeps them until the commit has been written.
 func (t *txn) encode(m *Message) (key, value []byte) {
 	id := t.q.origins.find(m)
+	t.q.room(len(m.Topic) + len(m.Payload) + 128)
 	a := t.q.arena
-	if room := len(m.Topic) + len(m.Payload) + 128; cap(a)-len(a) < room {
-		a = make([]byte, 0, max(64<<10, room)) // what was handed out stays in the old one
-	}
 	start := len(a)
 	a = appendKey(a, m.Seq)
 	mid := len(a)
@@ -371,6 +384,9 @@ func (t *txn) removeAll() error {
 		}
 		if r.reason == "" {
 			t.released++
+			if err := t.keep(r.seq, v); err != nil {
+				return err
+			}
 		} else {
 			t.noteLoss(r.reason, l, r.seq, v)
 		}
@@ -378,7 +394,7 @@ func (t *txn) removeAll() error {
 			return err
 		}
 	}
-	return nil
+	return t.trimKept()
 }
 
 func uvarint(v uint64) []byte { return binary.AppendUvarint(nil, v) }

@@ -70,6 +70,7 @@ type Queue struct {
 	Drain        string   `yaml:"drain"`         // DrainInOrder or DrainLiveFirst
 	HistoryShare int      `yaml:"history_share"` // percent of the bytes that DrainLiveFirst leaves to history
 	HistoryTopic string   `yaml:"history_topic"` // levels before the topics of history with DrainLiveFirst; "": none
+	KeepReleased Size     `yaml:"keep_released"` // bounds the delivered readings that are kept; 0: none
 	LossTopic    string   `yaml:"loss_topic"`    // of loss receipts; "": DEVICE/fieldpost/loss
 }
 

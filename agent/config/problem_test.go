@@ -195,6 +195,7 @@ func TestRefused(t *testing.T) {
 		{"queue.history_share", "20%", "not a whole number"},
 		{"queue.history_topic", "\"#\"", "wildcard"},
 		{"queue.history_topic", "past/", "slash"},
+		{"queue.keep_released", "300GiB", "from 0 to"},
 		{"queue.loss_topic", "\"a\\u0000b\"", "readable text"},
 		{"queue.loss_topic", "\"site/+/loss\"", "wildcard"},
 		{"limits.max_payload", "0", "from 1 to 512KiB"},

@@ -281,6 +281,7 @@ func (c *Config) checkQueue(k *checker) {
 	k.oneOf("queue.drain", q.Drain, DrainInOrder, DrainLiveFirst)
 	between(k, "queue.history_share", q.HistoryShare, 1, 99)
 	k.topic("queue.history_topic", q.HistoryTopic)
+	between(k, "queue.keep_released", q.KeepReleased, 0, max(0, most-q.MaxBytes))
 	k.topic("queue.loss_topic", q.LossTopic)
 	between(k, "limits.max_payload", c.Limits.MaxPayload, 1, maxPayloadLimit)
 }

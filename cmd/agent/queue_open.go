@@ -16,7 +16,7 @@ func queueConfig(cfg *config.Config) queue.Config {
 	c := queue.Config{
 		Path: cfg.QueueFile(), MaxBytes: int64(cfg.Queue.MaxBytes), MaxAge: time.Duration(cfg.Queue.MaxAge),
 		CommitWait: time.Duration(cfg.Queue.CommitWait), ReleaseWait: time.Duration(cfg.Queue.ReleaseWait),
-		HistoryShare: cfg.Queue.HistoryShare, LossTopic: cfg.LossTopic(), Verify: verifyQueue,
+		HistoryShare: cfg.Queue.HistoryShare, KeepReleased: int64(cfg.Queue.KeepReleased), LossTopic: cfg.LossTopic(), Verify: verifyQueue,
 	}
 	if cfg.Queue.Full == config.FullRefuse {
 		c.Full = queue.Refuse
