@@ -31,6 +31,8 @@ type Config struct {
 	// Check refuses a message before it is stored; nil accepts everything that the queue takes.
 	Check func(queue.Message) error
 	Log   zerolog.Logger
+	// Encoding is the form in which messages travel; the zero value sends them plain.
+	Encoding Encoding
 
 	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the
 	// goodbye to the broker a stop stays below 10 s.
@@ -50,6 +52,7 @@ type Source struct {
 type Agent struct {
 	cfg     Config
 	board   *board
+	packer  *packer // of the goroutine that supervises the link
 	started time.Time
 	kick    chan struct{} // capacity 1: cuts a wait between two attempts short
 	part    chan struct{} // capacity 1: ends a session that stands
@@ -66,9 +69,13 @@ func New(cfg Config) (*Agent, error) {
 	if cfg.Settle <= 0 {
 		cfg.Settle = 5 * time.Second
 	}
+	if cfg.Encoding = cfg.Encoding.withDefaults(); cfg.Encoding.Format == FormatBatch && cfg.Encoding.Topic == "" {
+		return nil, errors.New("agent: batches need a topic")
+	}
 	now := time.Now()
 	return &Agent{
 		cfg:     cfg,
+		packer:  newPacker(cfg.Encoding, cfg.Device),
 		board:   newBoard(cfg.Link.Steps(), now),
 		started: now,
 		kick:    make(chan struct{}, 1),
@@ -179,6 +186,10 @@ func (a *Agent) Status() Status {
 		}
 	}
 	a.board.fill(&st)
+	st.Encoding.Format = a.cfg.Encoding.Format
+	if d := a.cfg.Encoding.Dictionary; d != nil {
+		st.Encoding.Dictionary = d.ID().String()
+	}
 	return st
 }
 

@@ -23,6 +23,7 @@ type board struct {
 	upBefore  uint64  // stream bytes of ended sessions
 	dnBefore  uint64
 	delivery  DeliveryStatus
+	encoding  EncodingStatus
 	sent      map[uint64]bool // published and not released, so that repeats can be told
 	moved     time.Time       // when a delivery was last proved, or begun while none was under way
 	lastUp    time.Time       // end of the last session
@@ -155,36 +156,52 @@ func (b *board) count(change func(*DeliveryStatus)) {
 	change(&b.delivery)
 }
 
-// sentBefore notes a message that an earlier session, perhaps of an earlier process, has published.
-func (b *board) sentBefore(seq uint64) {
+// sentBefore notes messages that an earlier session, perhaps of an earlier process, has published.
+func (b *board) sentBefore(seqs []uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sent[seq] = true
+	for _, seq := range seqs {
+		b.sent[seq] = true
+	}
 }
 
-// departed counts a message that is on its way, for the first time or once more.
-func (b *board) departed(seq uint64, now time.Time) {
+// departed counts messages that are on their way, for the first time or once more.
+func (b *board) departed(seqs []uint64, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.delivery.InFlight == 0 {
 		b.moved = now
 	}
-	b.delivery.InFlight++
-	if b.sent[seq] {
-		b.delivery.Repeated++
+	for _, seq := range seqs {
+		b.delivery.InFlight++
+		if b.sent[seq] {
+			b.delivery.Repeated++
+		}
+		b.sent[seq] = true
 	}
-	b.sent[seq] = true
 }
 
-// landed counts a message whose fate in this session is known.
-func (b *board) landed(seq uint64, delivered bool, now time.Time) {
+// packed counts a parcel of so many messages, and the bytes of topics and payloads before and after.
+func (b *board) packed(messages, in, out int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.delivery.InFlight--
+	b.encoding.Published++
+	b.encoding.Messages += uint64(messages)
+	b.encoding.BytesIn += uint64(in)
+	b.encoding.BytesOut += uint64(out)
+}
+
+// landed counts messages whose fate in this session is known.
+func (b *board) landed(seqs []uint64, delivered bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.delivery.InFlight -= uint64(len(seqs))
 	if delivered {
-		delete(b.sent, seq)
+		for _, seq := range seqs {
+			delete(b.sent, seq)
+		}
 		b.moved = now
-		b.delivery.Delivered++
+		b.delivery.Delivered += uint64(len(seqs))
 		b.delivery.LastDeliveredAt = &now
 	}
 }
@@ -234,5 +251,6 @@ func (b *board) fill(st *Status) {
 	st.Outages = slices.Clone(b.outages)
 	slices.Reverse(st.Outages)
 	st.Delivery = b.delivery
+	st.Encoding = b.encoding
 	st.Verdict, st.Reason = b.verdict(st)
 }

@@ -17,10 +17,16 @@ var (
 	errAsked     = errors.New("agent: asked to connect again")
 )
 
+// sent is a parcel on its way.
+type sent struct {
+	Receipt
+	members []uint64 // the sequences of the messages in it
+}
+
 // serve delivers over one session until it ends or ctx does, and returns why it ended (nil: ctx). When it returns, nothing
 // of the session is left.
-func (a *Agent) serve(ctx context.Context, s Session) error {
-	receipts := make(chan Receipt, 1024) // wider than any window: the collector never holds the publisher up
+func (a *Agent) serve(ctx context.Context, s Session, resume []Resume) error {
+	receipts := make(chan sent, 1024) // wider than any window: the collector never holds the publisher up
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
@@ -28,7 +34,7 @@ func (a *Agent) serve(ctx context.Context, s Session) error {
 	}()
 
 	publishing, stopWatching := a.publishing(ctx, s)
-	err := a.publish(publishing, s, receipts)
+	err := a.publish(publishing, s, resume, receipts)
 	parting := context.Cause(publishing)
 	stopWatching()
 	close(receipts)
@@ -102,42 +108,59 @@ func (a *Agent) publishing(ctx context.Context, s Session) (publishing context.C
 
 // publish hands messages to the session in the order of the queue; what the broker's session still knows goes first and
 // isn't published again.
-func (a *Agent) publish(ctx context.Context, s Session, receipts chan<- Receipt) error {
+func (a *Agent) publish(ctx context.Context, s Session, resume []Resume, out chan<- sent) error {
 	resumed := make(map[uint64]bool)
 	for _, r := range s.Resumed() {
-		resumed[r.Seq()] = true
-		a.board.departed(r.Seq(), time.Now())
-		receipts <- r
+		members := membersOf(resume, r.Seq())
+		for _, seq := range members {
+			resumed[seq] = true
+		}
+		a.board.departed(members, time.Now())
+		out <- sent{r, members}
 	}
-	reader := a.cfg.Queue.Reader()
+	g := newGatherer(a.cfg.Queue, a.packer, resumed)
 	for {
-		m, err := reader.Next(ctx)
+		group, err := g.next(ctx)
 		if err != nil {
 			return err
 		}
-		if resumed[m.Seq] {
-			continue
+		parcels, sizes := a.packer.pack(group)
+		for i, parcel := range parcels {
+			r, err := s.Publish(ctx, parcel)
+			if err != nil {
+				return err
+			}
+			members := parcel.members()
+			a.board.departed(members, time.Now())
+			a.board.packed(len(members), sizes[i], len(parcel.Topic)+len(parcel.Payload))
+			out <- sent{r, members}
 		}
-		r, err := s.Publish(ctx, m)
-		if err != nil {
-			return err
-		}
-		a.board.departed(m.Seq, time.Now())
-		receipts <- r
 	}
+}
+
+// membersOf are the messages of the flight that bears the sequence.
+func membersOf(resume []Resume, seq uint64) []uint64 {
+	for _, r := range resume {
+		if r.Flight.Seq == seq {
+			return append([]uint64{seq}, r.Flight.More...)
+		}
+	}
+	return []uint64{seq}
 }
 
 // collect releases every message whose receipt proves it, and forgets the others: they stay in the queue and go out again
 // in the next session. It is the only caller of Release.
-func (a *Agent) collect(receipts <-chan Receipt) {
+func (a *Agent) collect(receipts <-chan sent) {
 	for r := range receipts {
 		<-r.Done()
 		err := r.Err()
 		if err == nil {
-			if err = a.cfg.Queue.Release(r.Seq()); err != nil && !errors.Is(err, queue.ErrClosed) {
+			if err = a.cfg.Queue.Release(r.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
 				a.cfg.Log.Error().Err(err).Uint64("seq", r.Seq()).Msg("message was delivered but can't be released; it will be sent again")
 			}
 		}
-		a.board.landed(r.Seq(), err == nil, time.Now())
+		a.board.landed(r.members, err == nil, time.Now())
 	}
 }
+
+func isGone(err error) bool { return errors.Is(err, queue.ErrNotFound) }

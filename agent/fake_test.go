@@ -61,11 +61,11 @@ func newSession() *session {
 
 var errLost = &agent.LinkError{Cause: agent.CauseLost, Err: errors.New("the connection was lost")}
 
-func (s *session) Publish(ctx context.Context, m queue.Message) (agent.Receipt, error) {
+func (s *session) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	r := &receipt{message: m, done: make(chan struct{})}
+	r := &receipt{message: p.Message, more: p.More, done: make(chan struct{})}
 	s.mu.Lock()
 	s.open = append(s.open, r)
 	s.mu.Unlock()
@@ -105,6 +105,7 @@ func (s *session) end(err error) {
 
 type receipt struct {
 	message queue.Message
+	more    []uint64
 	once    sync.Once
 	done    chan struct{}
 	err     error

@@ -110,7 +110,8 @@ type Link interface {
 	Close() error
 }
 
-// Resume is a message that was published but not proved. Of one that is gone meanwhile only the flight is left.
+// Resume is a parcel that was published but not proved, made anew. Of one whose messages are gone meanwhile only the flight is
+// left.
 type Resume struct {
 	Flight  queue.Flight
 	Message queue.Message
@@ -118,9 +119,9 @@ type Resume struct {
 
 // Session is a standing MQTT session.
 type Session interface {
-	// Publish hands a message over; it blocks while the window is full. Messages go out in the order of the calls.
-	Publish(ctx context.Context, m queue.Message) (Receipt, error)
-	// Resumed returns the receipts of the messages that the broker's session still knows and that are on their way again.
+	// Publish hands a parcel over; it blocks while the window is full. Parcels go out in the order of the calls.
+	Publish(ctx context.Context, p Parcel) (Receipt, error)
+	// Resumed returns the receipts of the parcels that the broker's session still knows and that are on their way again.
 	Resumed() []Receipt
 	// Done is closed when the session has ended; Err then says why.
 	Done() <-chan struct{}
@@ -133,7 +134,7 @@ type Session interface {
 	Close(ctx context.Context) error
 }
 
-// Receipt follows one message. Done is closed when its fate is known; Err is nil only if it has provably arrived.
+// Receipt follows one parcel, by the sequence of its first message. Done is closed when its fate is known; Err is nil only if it has provably arrived.
 type Receipt interface {
 	Seq() uint64
 	Done() <-chan struct{}

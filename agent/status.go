@@ -19,6 +19,7 @@ type Status struct {
 	Link      LinkStatus     `json:"link"`
 	Queue     QueueStatus    `json:"queue"`
 	Delivery  DeliveryStatus `json:"delivery"`
+	Encoding  EncodingStatus `json:"encoding"`
 	Sources   []SourceStatus `json:"sources"`
 	Outages   []Outage       `json:"outages"` // newest first
 }
@@ -114,6 +115,16 @@ type DeliveryStatus struct {
 	Repeated        uint64     `json:"repeated"` // sent once more because the proof of the first time was missing
 	InFlight        uint64     `json:"in_flight"`
 	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+}
+
+// EncodingStatus tells what the encoding has made of the messages since the start of the agent. Repeats count again.
+type EncodingStatus struct {
+	Format     Format `json:"format"`
+	Dictionary string `json:"dictionary"` // id of the one to compress with; empty: no compression
+	Published  uint64 `json:"published"`  // MQTT messages
+	Messages   uint64 `json:"messages"`   // messages of the queue in them
+	BytesIn    uint64 `json:"bytes_in"`   // of topics and payloads as they came in
+	BytesOut   uint64 `json:"bytes_out"`  // of topics and payloads as they were published
 }
 
 // SourceStatus is what one source has taken in.

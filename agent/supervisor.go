@@ -2,20 +2,17 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/fieldpost/fieldpost/queue"
 )
 
 // supervise keeps a session standing until ctx ends.
 func (a *Agent) supervise(ctx context.Context) {
 	for ctx.Err() == nil {
-		session, err := a.connect(ctx)
+		session, resume, err := a.connect(ctx)
 		var stood time.Duration
 		if err == nil {
 			begin := time.Now()
-			err = a.serve(ctx, session)
+			err = a.serve(ctx, session, resume)
 			stood = time.Since(begin)
 			if err == errReturning || err == errAsked {
 				a.board.down(nil, time.Now())
@@ -36,21 +33,21 @@ func (a *Agent) supervise(ctx context.Context) {
 	}
 }
 
-// connect makes one attempt.
-func (a *Agent) connect(ctx context.Context) (Session, error) {
+// connect makes one attempt. It also returns what it has asked the session to resume.
+func (a *Agent) connect(ctx context.Context) (Session, []Resume, error) {
 	resume, err := a.resume()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	begin := time.Now()
 	session, err := a.cfg.Link.Connect(ctx, resume, a.report)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a.board.up(session, time.Now())
 	a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Int("resumed", len(session.Resumed())).
 		Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("connected")
-	return session, nil
+	return session, resume, nil
 }
 
 // report is what the link is given to tell where a step stands.
@@ -86,17 +83,15 @@ func (a *Agent) resume() ([]Resume, error) {
 	}
 	var list []Resume
 	for _, f := range flights {
-		m, err := a.cfg.Queue.Get(f.Seq)
-		if errors.Is(err, queue.ErrNotFound) {
-			// Dropped or expired meanwhile: the broker is told, so that it gives the packet id free.
-			list = append(list, Resume{Flight: f})
-			continue
-		}
+		parcel, err := a.again(f)
 		if err != nil {
 			return nil, err
 		}
-		a.board.sentBefore(f.Seq)
-		list = append(list, Resume{Flight: f, Message: m})
+		if parcel.Topic != "" {
+			a.board.sentBefore(parcel.members())
+		}
+		// Without a message, since it was dropped or has expired meanwhile, the broker is told to give the packet id free.
+		list = append(list, Resume{Flight: f, Message: parcel.Message})
 	}
 	return list, nil
 }

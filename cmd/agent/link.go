@@ -104,8 +104,10 @@ func (s mqttSession) Close(ctx context.Context) error {
 
 func (s mqttSession) Until() time.Time { return s.until }
 
-func (s mqttSession) Publish(ctx context.Context, m queue.Message) (agent.Receipt, error) {
-	r, err := s.Session.Publish(ctx, toMQTT(m, s.history))
+func (s mqttSession) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, error) {
+	m := toMQTT(p.Message, s.history)
+	m.More = p.More
+	r, err := s.Session.Publish(ctx, m)
 	if err != nil {
 		return nil, linkError(err)
 	}

@@ -1,0 +1,389 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/envelope"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// batching is an encoding that gathers up to 5 messages for up to a minute.
+func batching(c *agent.Config) {
+	c.Encoding = agent.Encoding{Format: agent.FormatBatch, Topic: "pump-07/batch", MaxMessages: 5, MaxAge: time.Minute}
+}
+
+// gathering runs an agent whose only session is s.
+func gathering(t *testing.T, s *session, change func(*agent.Config)) (*agent.Agent, *queue.Queue, func() error) {
+	t.Helper()
+	l := newLink()
+	l.connect = func(context.Context, []agent.Resume, agent.Report) (agent.Session, error) { return s, nil }
+	a, q, stop := run(t, l, func(c *agent.Config) {
+		batching(c)
+		if change != nil {
+			change(c)
+		}
+	})
+	synctest.Wait()
+	return a, q, stop
+}
+
+// content describes a publish: its topic, and the payloads if it is a batch.
+func content(t *testing.T, r *receipt) string {
+	t.Helper()
+	if !envelope.Is(r.message.Payload) {
+		return r.message.Topic + " plain " + string(r.message.Payload)
+	}
+	m, err := envelope.NewDecoder().Decode(r.message.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Readings) != 1+len(r.more) || m.Readings[0].Seq != r.Seq() {
+		t.Errorf("message %d with %v holds readings %v", r.Seq(), r.more, m.Readings)
+	}
+	text := r.message.Topic
+	for _, reading := range m.Readings {
+		text += " " + strings.TrimPrefix(reading.Topic+"=", "=") + string(reading.Payload)
+	}
+	return text
+}
+
+// published is what has been handed to the session so far.
+func published(t *testing.T, s *session) []string {
+	t.Helper()
+	synctest.Wait()
+	list := []string{}
+	for {
+		select {
+		case r := <-s.published:
+			list = append(list, content(t, r))
+		default:
+			return list
+		}
+	}
+}
+
+func accept(t *testing.T, a *agent.Agent, msgs ...queue.Message) {
+	t.Helper()
+	if _, err := a.Accept(t.Context(), msgs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func numbered(lane queue.Lane, topic string, from, to int) (list []queue.Message) {
+	for i := from; i <= to; i++ {
+		list = append(list, queue.Message{Lane: lane, Topic: topic, Payload: fmt.Append(nil, i), QoS: 1})
+	}
+	return list
+}
+
+func TestBatchesWaitForSizeOrAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, q, stop := gathering(t, s, nil)
+		check := func(when string, want ...string) {
+			t.Helper()
+			if got := published(t, s); !slices.Equal(got, want) {
+				t.Errorf("%s: got %q, want %q", when, got, want)
+			}
+		}
+		accept(t, a, numbered(0, "a", 1, 1)...)
+		time.Sleep(30 * time.Second)
+		accept(t, a, numbered(0, "b", 2, 3)...)
+		time.Sleep(30*time.Second - time.Millisecond)
+		check("before the first one's minute is over")
+		time.Sleep(2 * time.Millisecond)
+		check("after it", "pump-07/batch a=1 b=2 b=3")
+
+		accept(t, a, numbered(0, "a", 4, 15)...)
+		check("with more than two full ones", "pump-07/batch a=4 a=5 a=6 a=7 a=8", "pump-07/batch a=9 a=10 a=11 a=12 a=13")
+		time.Sleep(time.Minute)
+		check("after another minute", "pump-07/batch a=14 a=15")
+
+		if got := q.Stats().Waiting; got != 15 {
+			t.Errorf("%d messages are in the queue before the proof, want all 15", got)
+		}
+		for _, r := range s.open {
+			r.finish(nil)
+		}
+		synctest.Wait()
+		st := a.Status()
+		if got := q.Stats().Waiting; got != 0 || st.Delivery.Delivered != 15 || st.Delivery.InFlight != 0 {
+			t.Errorf("after the proof: %d in the queue, %+v; want all 15 delivered", got, st.Delivery)
+		}
+		if e := st.Encoding; e.Format != agent.FormatBatch || e.Published != 4 || e.Messages != 15 || e.BytesIn != 15+15+6 {
+			t.Errorf("the encoding's status is %+v, want 15 messages of 36 bytes in 4", e)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What has waited in the queue has waited long enough, and what follows it goes along.
+func TestABacklogDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		l := newLink()
+		open := make(chan struct{})
+		l.connect = func(ctx context.Context, _ []agent.Resume, _ agent.Report) (agent.Session, error) {
+			select {
+			case <-open:
+				return s, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		a, _, stop := run(t, l, batching)
+		accept(t, a, numbered(0, "a", 1, 7)...)
+		time.Sleep(time.Hour)
+		accept(t, a, numbered(0, "a", 8, 9)...)
+		close(open)
+		want := []string{"pump-07/batch a=1 a=2 a=3 a=4 a=5", "pump-07/batch a=6 a=7 a=8 a=9"}
+		if got := published(t, s); !slices.Equal(got, want) {
+			t.Errorf("at once after the connection: got %q, want %q", got, want)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAlarmsAndRetainedMessagesDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, _, stop := gathering(t, s, nil)
+		accept(t, a, numbered(0, "a", 1, 2)...)
+		accept(t, a, numbered(queue.Bulk, "log", 3, 3)...)
+		accept(t, a, numbered(queue.Alarm, "alarm", 4, 4)...)
+		want := []string{"pump-07/batch alarm=4"}
+		if got := published(t, s); !slices.Equal(got, want) {
+			t.Errorf("after an alarm: got %q, want it alone and at once", got)
+		}
+		accept(t, a, queue.Message{Topic: "state", Retain: true, Payload: []byte("on")})
+		want = []string{"pump-07/batch a=1 a=2", "state plain on"}
+		if got := published(t, s); !slices.Equal(got, want) {
+			t.Errorf("after a retained message: got %q, want %q: its lane stays in order", got, want)
+		}
+		time.Sleep(time.Minute)
+		want = []string{"pump-07/batch log=3"}
+		if got := published(t, s); !slices.Equal(got, want) {
+			t.Errorf("a minute later: got %q, want %q", got, want)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestABatchIsBoundedInBytesAndHasTheHighestQoS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, _, stop := gathering(t, s, func(c *agent.Config) { c.Encoding.MaxBytes, c.Encoding.MaxMessages = 100, 50 })
+		m := func(qos byte, size int) queue.Message {
+			return queue.Message{Topic: "t", QoS: qos, Payload: []byte(strings.Repeat("x", size))}
+		}
+		accept(t, a, m(0, 40), m(2, 40), m(1, 40), m(1, 300), m(0, 1))
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		type sizes struct {
+			QoS      byte
+			Messages int
+		}
+		var got []sizes
+		for _, r := range s.open {
+			got = append(got, sizes{r.message.QoS, 1 + len(r.more)})
+		}
+		if diff := cmp.Diff([]sizes{{2, 2}, {1, 1}, {1, 1}, {0, 1}}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestEnvelopeKeepsTheTopicOfEachMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, q, stop := gathering(t, s, func(c *agent.Config) {
+			c.Encoding = agent.Encoding{Format: agent.FormatEnvelope, Dictionary: envelope.Builtin()}
+		})
+		accept(t, a, queue.Message{Topic: "site/a", Retain: true, QoS: 2, Payload: []byte(`{"temperature":21.5,"humidity":48.2,"status":"ok"}`)})
+		r := <-s.published
+		m, err := envelope.NewDecoder().Decode(r.message.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.message.Topic != "site/a" || !r.message.Retain || r.message.QoS != 2 || m.Batch || m.Dictionary == nil ||
+			m.Device != "pump-07" || m.Epoch != q.Epoch() || m.Readings[0].Seq != 1 {
+			t.Errorf("got %+v with %+v", r.message, m)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Whatever ends the agent while it gathers: the messages are in the queue, and a later session sends them.
+func TestGatheredMessagesOutliveTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newSession(), newSession()
+		l := newLink()
+		sessions := []*session{first, second}
+		l.connect = func(context.Context, []agent.Resume, agent.Report) (agent.Session, error) {
+			s := sessions[0]
+			sessions = sessions[1:]
+			return s, nil
+		}
+		a, _, stop := run(t, l, batching)
+		synctest.Wait()
+		accept(t, a, numbered(0, "a", 1, 3)...)
+		if got := published(t, first); len(got) > 0 {
+			t.Fatalf("sent before the minute was over: %q", got)
+		}
+		first.end(errLost)
+		time.Sleep(time.Minute) // Retry's
+		want := []string{"pump-07/batch a=1 a=2 a=3"}
+		if got := published(t, second); !slices.Equal(got, want) {
+			t.Errorf("in the next session: got %q, want %q", got, want)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What the queue drops while it is being gathered is not sent: it is counted as lost.
+func TestWhatIsDroppedMeanwhileIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, q, stop := gathering(t, s, nil)
+		accept(t, a, numbered(0, "a", 1, 3)...)
+		time.Sleep(10 * time.Second)
+		if err := q.Drop(queue.ReasonPurged, 2); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		got := published(t, s)
+		if len(got) == 0 || got[0] != "pump-07/batch a=1 a=3" {
+			t.Errorf("got %q, want the batch without what was purged", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// After a crash the same messages are in the same packet, under the same packet id.
+func TestAGatheredFlightIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var resumes [][]agent.Resume
+		s := newSession()
+		l := newLink()
+		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
+			if resumes = append(resumes, resume); len(resumes) == 1 {
+				return nil, errLost
+			}
+			for _, r := range resume {
+				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
+			}
+			return s, nil
+		}
+		a, q, stop := run(t, l, batching)
+		accept(t, a, numbered(0, "a", 1, 8)...)
+		for _, f := range []queue.Flight{
+			{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}, Received: true}, {Seq: 6, PacketID: 9, More: []uint64{7}},
+		} {
+			if err := q.SaveFlight(t.Context(), f, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := q.Drop(queue.ReasonPurged, 6, 7); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		last := resumes[len(resumes)-1]
+		if len(last) != 2 || last[0].Flight.PacketID != 7 || last[1].Flight.PacketID != 8 || !last[1].Flight.Received {
+			t.Fatalf("resumed %+v, want the flights of packets 7 and 8", last)
+		}
+		if got := content(t, s.resumed[0].(*receipt)); got != "pump-07/batch a=1 a=2 a=3" {
+			t.Errorf("packet 7 is made again as %q", got)
+		}
+		if got := published(t, s); len(got) == 0 || !strings.HasPrefix(got[0], "pump-07/batch a=8") {
+			t.Errorf("published %q, want only what was not on its way", got)
+		}
+		for _, r := range s.resumed {
+			r.(*receipt).finish(nil)
+		}
+		synctest.Wait()
+		for seq := uint64(1); seq <= 5; seq++ {
+			if _, err := q.Get(seq); err == nil {
+				t.Errorf("message %d was proved within its packet and is still in the queue", seq)
+			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// With history beside the present each fills batches of its own, and the present isn't held up by history.
+func TestHistoryAndThePresentShareNoBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		l := newLink()
+		open := make(chan struct{})
+		l.connect = func(ctx context.Context, _ []agent.Resume, _ agent.Report) (agent.Session, error) {
+			select {
+			case <-open:
+				return s, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		q, err := queue.Open(queue.Config{Path: t.TempDir() + "/queue.db", Drain: queue.LiveFirst, HistoryAge: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _, stop := run(t, l, func(c *agent.Config) { batching(c); c.Queue = q })
+		accept(t, a, numbered(0, "past", 1, 12)...)
+		time.Sleep(time.Hour)
+		close(open)
+		synctest.Wait()
+		accept(t, a, numbered(0, "live", 1, 7)...)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		var past, live []string
+		for _, r := range s.open {
+			text := content(t, r)
+			switch {
+			case strings.Contains(text, "past=") && strings.Contains(text, "live="):
+				t.Errorf("history and the present in one: %q", text)
+			case r.message.History:
+				past = append(past, text)
+			default:
+				live = append(live, text)
+			}
+		}
+		if len(past) != 3 || len(live) != 2 {
+			t.Errorf("got history %q and the present %q, want 12 in 3 and 7 in 2", past, live)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
