@@ -27,6 +27,7 @@ type Encoding struct {
 	Format     Format               // "": FormatPlain
 	Dictionary *envelope.Dictionary // to compress with; nil: no compression
 	Topic      string               // of batches; required with FormatBatch
+	Bare       []string             // sources whose messages always travel plain, under their own topics
 
 	MaxMessages int           // in a batch; 0 means 50
 	MaxBytes    int           // of topics and payloads in a batch, before compression; 0 means 4096; a larger message goes alone
@@ -69,7 +70,12 @@ func newPacker(cfg Encoding, device string) *packer {
 
 // gathers reports whether the message may share a parcel with others.
 func (p *packer) gathers(m *queue.Message) bool {
-	return p.cfg.Format == FormatBatch && !m.Retain && m.Lane != queue.Alarm
+	return p.cfg.Format == FormatBatch && !m.Retain && m.Lane != queue.Alarm && !p.bare(m)
+}
+
+// bare reports whether the message travels plain in any case.
+func (p *packer) bare(m *queue.Message) bool {
+	return p.cfg.Format == FormatPlain || p.cfg.Format == FormatBatch && m.Retain || slices.Contains(p.cfg.Bare, m.Source)
 }
 
 // pack makes parcels of messages that the gatherer has put together: one, or one for each if they can't share one. sizes are
@@ -93,7 +99,7 @@ func (p *packer) pack(group []queue.Message) (parcels []Parcel, sizes []int) {
 func (p *packer) together(group []queue.Message) (Parcel, error) {
 	first := group[0]
 	batch := p.cfg.Format == FormatBatch || len(group) > 1
-	if len(group) == 1 && (p.cfg.Format == FormatPlain || batch && first.Retain) {
+	if len(group) == 1 && p.bare(&first) {
 		return Parcel{Message: first}, nil
 	}
 	if batch && p.cfg.Topic == "" {

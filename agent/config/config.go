@@ -9,17 +9,18 @@ import (
 // [Default]; the zero value of a field is a value like any other ("" turns a
 // listener off), not "use the default".
 type Config struct {
-	Device  string  `yaml:"device"`   // name of this device; the MQTT client id unless broker.client_id is set
-	DataDir string  `yaml:"data_dir"` // directory of the queue and of what was learned
-	Link    string  `yaml:"link"`     // LinkModem or LinkSystem
-	Modem   Modem   `yaml:"modem"`    // used with LinkModem
-	Broker  Broker  `yaml:"broker"`   // where readings go
-	Queue   Queue   `yaml:"queue"`    // how they are kept until then
-	Limits  Limits  `yaml:"limits"`   // what is accepted from sources
-	Sources Sources `yaml:"sources"`  // where readings come from
-	Web     Web     `yaml:"web"`      // status page and metrics
-	Control Control `yaml:"control"`  // how commands reach the running agent
-	Log     Log     `yaml:"log"`
+	Device   string   `yaml:"device"`   // name of this device; the MQTT client id unless broker.client_id is set
+	DataDir  string   `yaml:"data_dir"` // directory of the queue and of what was learned
+	Link     string   `yaml:"link"`     // LinkModem or LinkSystem
+	Modem    Modem    `yaml:"modem"`    // used with LinkModem
+	Broker   Broker   `yaml:"broker"`   // where readings go
+	Queue    Queue    `yaml:"queue"`    // how they are kept until then
+	Encoding Encoding `yaml:"encoding"` // in which form they travel
+	Limits   Limits   `yaml:"limits"`   // what is accepted from sources
+	Sources  Sources  `yaml:"sources"`  // where readings come from
+	Web      Web      `yaml:"web"`      // status page and metrics
+	Control  Control  `yaml:"control"`  // how commands reach the running agent
+	Log      Log      `yaml:"log"`
 }
 
 // Links that a configuration can name.
@@ -158,6 +159,7 @@ func Default() *Config {
 			HistoryShare: 20,
 			HistoryTopic: "history",
 		},
+		Encoding: defaultEncoding(),
 		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
 		Limits: Limits{MaxPayload: 64 * KiB},
 		Sources: Sources{

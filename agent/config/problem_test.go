@@ -198,6 +198,14 @@ func TestRefused(t *testing.T) {
 		{"queue.keep_released", "300GiB", "from 0 to"},
 		{"queue.loss_topic", "\"a\\u0000b\"", "readable text"},
 		{"queue.loss_topic", "\"site/+/loss\"", "wildcard"},
+		{"encoding.format", "batches", `did you mean "batch"?`},
+		{"encoding.topic", "a/#", "wildcard"},
+		{"encoding.compress", "gzip", "not one of none, deflate"},
+		{"encoding.compress", "deflate", "plain payloads are not compressed"},
+		{"encoding.dictionary_file", "/x", "useless without encoding.compress"},
+		{"encoding.batch.max_messages", "1", "from 2 to 4096"},
+		{"encoding.batch.max_bytes", "1MiB", "from 256 to 256KiB"},
+		{"encoding.batch.max_age", "25h", "from 0s to 24h"},
 		{"limits.max_payload", "0", "from 1 to 512KiB"},
 		{"limits.max_payload", "1MiB", "from 1 to 512KiB"},
 		{"sources.mqtt.max_clients", "0", "from 1 to 256"},
@@ -243,10 +251,13 @@ func compose(keys map[string]string) string {
 		sections[strings.Join(parts[:len(parts)-1], ".")] += line
 	}
 	text := sections[""]
-	for _, section := range []string{"modem", "broker", "queue", "limits", "web", "log", "control"} {
+	for _, section := range []string{"modem", "broker", "queue", "encoding", "limits", "web", "log", "control"} {
 		if body := sections[section]; body != "" {
 			text += section + ":\n" + body
 		}
+	}
+	if body := sections["encoding.batch"]; body != "" {
+		text += "encoding:\n  batch:\n" + body
 	}
 	for _, source := range []string{"mqtt", "http"} {
 		if body := sections["sources."+source]; body != "" {

@@ -104,6 +104,7 @@ func (c *Config) problems() []Problem {
 	c.checkModem(&k)
 	c.checkBroker(&k)
 	c.checkQueue(&k)
+	c.checkEncoding(&k)
 	c.checkListeners(&k)
 	c.checkSources(&k)
 	for _, s := range secretsOf(c) {

@@ -101,9 +101,11 @@ func (b sessionBook) leave(ctx context.Context, page *sessionPage) error {
 func (b sessionBook) exactlyOnce() (bool, error) {
 	flights, err := b.queue.Flights()
 	for _, f := range flights {
-		m, err := b.queue.Get(f.Seq)
-		if err != nil || m.QoS == 2 {
-			return true, nil
+		for _, seq := range append([]uint64{f.Seq}, f.More...) { // a packet has the highest QoS of what is in it
+			m, err := b.queue.Get(seq)
+			if err != nil || m.QoS == 2 {
+				return true, nil
+			}
 		}
 	}
 	return false, err

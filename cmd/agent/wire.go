@@ -79,9 +79,13 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 		return err
 	}
 	d.closers = append(d.closers, link.Close)
+	form, err := encoding(cfg)
+	if err != nil {
+		return err
+	}
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
-		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log,
+		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log, Encoding: form,
 		Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 	}
 	if !w.bare {
