@@ -146,3 +146,16 @@ func TestStatusWatchGoesOn(t *testing.T) {
 		t.Errorf("control sequences off a terminal: %q", p.text())
 	}
 }
+
+func TestStatusTellsWhatTheEncodingSaves(t *testing.T) {
+	t.Parallel()
+	st := searchingStatus(time.Now())
+	st.Encoding = agent.EncodingStatus{Format: agent.FormatBatch, Dictionary: "199ad3ba", Published: 10, Messages: 485, BytesIn: 42_000, BytesOut: 9_100}
+	says(t, printed(st), "encoding         batch, deflate: 48.5 a message, 42.0 kB as 9.1 kB (22 %)\n")
+	st.Encoding = agent.EncodingStatus{Format: agent.FormatEnvelope}
+	says(t, printed(st), "encoding         envelope\n")
+	st.Encoding = agent.EncodingStatus{Format: agent.FormatPlain, Published: 5, Messages: 5, BytesIn: 1, BytesOut: 1}
+	if got := printed(st); strings.Contains(got, "encoding") {
+		t.Errorf("plain messages have no encoding to speak of:\n%s", got)
+	}
+}

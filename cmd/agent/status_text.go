@@ -152,6 +152,9 @@ func queueFacts(st agent.Status) []fact {
 	}
 	if st.Running {
 		facts = append(facts, fact{"delivery", deliveryLine(st.Delivery)})
+		if e := st.Encoding; e.Format == agent.FormatEnvelope || e.Format == agent.FormatBatch {
+			facts = append(facts, fact{"encoding", encodingLine(e)})
+		}
 	}
 	return facts
 }
@@ -166,6 +169,19 @@ func deliveryLine(d agent.DeliveryStatus) string {
 		if c.n > 0 {
 			text += fmt.Sprintf(", %d %s", c.n, c.what)
 		}
+	}
+	return text
+}
+
+// encodingLine tells what the encoding has made of what was sent.
+func encodingLine(e agent.EncodingStatus) string {
+	text := string(e.Format)
+	if e.Dictionary != "" {
+		text += ", deflate"
+	}
+	if e.Published > 0 && e.BytesIn > 0 {
+		text += fmt.Sprintf(": %.1f a message, %s as %s (%.0f %%)", float64(e.Messages)/float64(e.Published),
+			size(e.BytesIn), size(e.BytesOut), 100*float64(e.BytesOut)/float64(e.BytesIn))
 	}
 	return text
 }
