@@ -42,6 +42,9 @@ func (a *Agent) watchClock(ctx context.Context) {
 	}
 }
 
+// ClockTrust returns how far the machine's wall clock, which shows now, is to be believed.
+func ClockTrust(now time.Time) queue.Trust { return trustOf(now, clockSynced()) }
+
 func trustOf(now time.Time, synced bool) queue.Trust {
 	switch {
 	case now.Before(earliest):

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/source/reading"
 )
 
 // HTTPConfig describes a local HTTP listener.
@@ -19,9 +20,10 @@ type HTTPConfig struct {
 	Address string // to listen on, HOST:PORT
 	Sink    Sink
 	Limits  Limits
-	Token   string   // bearer token that requests must carry; "": none
-	Hosts   []string // names under which the listener may be addressed, beside its own
-	QoS     byte     // of messages that name none
+	Token   string       // bearer token that requests must carry; "": none
+	Hosts   []string     // names under which the listener may be addressed, beside its own
+	QoS     byte         // of messages that name none
+	Influx  reading.Rule // of influx lines: Device, Topic and Payload count
 	Log     zerolog.Logger
 	Listen  ListenFunc // nil: TCP
 }
@@ -30,9 +32,11 @@ type HTTPConfig struct {
 //
 //	POST /v1/messages/TOPIC   the body is the payload
 //	POST /v1/messages         the body is JSON lines, each a message; all are taken or none
+//	POST /v1/influx           the body is lines of influx's protocol; all are taken or none
 //
 // and answers 202 when the messages are on disk. The parameters qos, retain,
-// lane and expiry of the query apply to each message that doesn't have its own.
+// lane and expiry of the query apply to each message that doesn't have its own;
+// precision says in which unit of time influx lines are stamped.
 type HTTP struct {
 	cfg   HTTPConfig
 	tally tally

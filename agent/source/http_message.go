@@ -24,8 +24,8 @@ const messagesPath = "/v1/messages"
 // topic of three levels.
 func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 	return s.guard(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rest, ok := strings.CutPrefix(r.URL.EscapedPath(), messagesPath)
-		if !ok || rest != "" && rest[0] != '/' {
+		read, ok := s.reader(r.URL.EscapedPath())
+		if !ok {
 			fail(w, http.StatusNotFound, "not_found", "there is nothing at "+r.URL.Path, "use POST /v1/messages/TOPIC")
 			return
 		}
@@ -38,7 +38,7 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 			fail(w, http.StatusUnsupportedMediaType, "unsupported_media_type", "the content coding is "+coding, "send the body as it is")
 			return
 		}
-		msgs, err := s.read(w, r, strings.TrimPrefix(rest, "/"))
+		msgs, err := read(w, r)
 		if err != nil {
 			s.answer(w, log, max(len(msgs), 1), err)
 			return
@@ -55,6 +55,23 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 	}))
 }
 
+// A readFunc returns the messages of a request, checked.
+type readFunc func(http.ResponseWriter, *http.Request) ([]queue.Message, error)
+
+// reader returns what reads the requests at a path.
+func (s *HTTP) reader(escapedPath string) (readFunc, bool) {
+	if escapedPath == influxPath {
+		return s.readInflux, true
+	}
+	rest, ok := strings.CutPrefix(escapedPath, messagesPath)
+	if !ok || rest != "" && rest[0] != '/' {
+		return nil, false
+	}
+	return func(w http.ResponseWriter, r *http.Request) ([]queue.Message, error) {
+		return s.read(w, r, strings.TrimPrefix(rest, "/"))
+	}, true
+}
+
 // unsupported is a content type that has no meaning here.
 type unsupported string
 
@@ -62,7 +79,7 @@ func (e unsupported) Error() string { return string(e) }
 
 // read returns the messages of a request, checked.
 func (s *HTTP) read(w http.ResponseWriter, r *http.Request, escapedTopic string) ([]queue.Message, error) {
-	base, err := s.base(r)
+	base, err := s.base(r, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +101,9 @@ func (s *HTTP) read(w http.ResponseWriter, r *http.Request, escapedTopic string)
 	return []queue.Message{base}, nil
 }
 
-// base returns a message with what the query says about all of them.
-func (s *HTTP) base(r *http.Request) (queue.Message, error) {
+// base returns a message with what the query says about all of them. Parameters
+// that have another meaning are in other.
+func (s *HTTP) base(r *http.Request, other map[string]*string) (queue.Message, error) {
 	m := queue.Message{QoS: s.cfg.QoS, Source: s.Name()}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -113,6 +131,10 @@ func (s *HTTP) base(r *http.Request) (queue.Message, error) {
 				return m, err
 			}
 		default:
+			if to := other[name]; to != nil {
+				*to = value
+				continue
+			}
 			return m, refuse(Invalid, "the parameter %.20q is not known; there are qos, retain, lane and expiry", name)
 		}
 	}

@@ -48,3 +48,10 @@ func (t *tally) refused(n int, err error) {
 	t.status.Refused += uint64(n)
 	t.status.Error = err.Error()
 }
+
+// healthy notes that the source works, though it had nothing to store.
+func (t *tally) healthy() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Error = ""
+}

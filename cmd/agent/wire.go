@@ -215,13 +215,22 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
 	}
 	if listen := cfg.Sources.HTTP.Listen; listen != "" {
-		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits,
+		influx, err := ruleOf(cfg.Device, cfg.Sources.HTTP.InfluxTopic, cfg.Sources.HTTP.InfluxPayload)
+		if err != nil {
+			return err
+		}
+		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits, Influx: influx,
 			Token: cfg.Sources.HTTP.Token.Reveal(), Hosts: cfg.Sources.HTTP.Hosts, QoS: byte(cfg.Broker.QoS), Log: log})
 		if err != nil {
 			return err
 		}
 		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
 	}
+	readers, err := d.readers(cfg, limits, log)
+	if err != nil {
+		return err
+	}
+	to.Sources = append(to.Sources, readers...)
 	if cfg.Web.Listen != "" {
 		page, err := d.page(cfg, log)
 		if err != nil {
@@ -243,3 +252,9 @@ type inlet struct{ device *device }
 func (i inlet) Accept(ctx context.Context, msgs ...queue.Message) (uint64, error) {
 	return i.device.agent.Accept(ctx, msgs...)
 }
+
+func (i inlet) AcceptAt(ctx context.Context, c queue.Cursor, msgs ...queue.Message) (uint64, error) {
+	return i.device.agent.AcceptAt(ctx, c, msgs...)
+}
+
+func (i inlet) Cursor(name string) ([]byte, error) { return i.device.agent.Cursor(name) }
