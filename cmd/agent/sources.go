@@ -10,7 +10,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/source"
-	measured "github.com/fieldpost/fieldpost/agent/source/reading"
+	readingrule "github.com/fieldpost/fieldpost/agent/source/reading"
 	"github.com/fieldpost/fieldpost/agent/source/sysfs"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -81,11 +81,11 @@ func (m *readerMaker) common(r config.Reading) source.ReadingConfig {
 }
 
 // ruleOf says under which topic and in which form readings travel.
-func ruleOf(device, topic, payload string) (measured.Rule, error) {
-	t, err := measured.ParseTemplate(topic)
-	rule := measured.Rule{Device: device, Topic: t}
+func ruleOf(device, topic, payload string) (readingrule.Rule, error) {
+	t, err := readingrule.ParseTemplate(topic)
+	rule := readingrule.Rule{Device: device, Topic: t}
 	if payload == config.PayloadJSON {
-		rule.Payload = measured.Stamped
+		rule.Payload = readingrule.Stamped
 	}
 	return rule, err
 }
