@@ -9,11 +9,8 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 )
 
-// The charts' reach: a point a minute over a day, about 50 kB.
-const (
-	pointEvery = time.Minute
-	keptPoints = 24 * 60
-)
+// keptPoints is the charts' reach: a point a minute over a day, about 50 kB.
+const keptPoints = 24 * 60
 
 // point is how things stood at one moment.
 type point struct {
@@ -30,9 +27,9 @@ type history struct {
 	count  uint64            // points ever added; guarded by mu
 }
 
-// record adds a point now and then one a minute until ctx ends.
-func (h *history) record(ctx context.Context, status func() agent.Status) {
-	tick := time.NewTicker(pointEvery)
+// record adds a point now and then one every so often until ctx ends.
+func (h *history) record(ctx context.Context, every time.Duration, status func() agent.Status) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		h.add(pointOf(status()))

@@ -34,6 +34,8 @@ type Config struct {
 	// ReadyGrace is how long a starting agent counts as ready without a session; 0 means 2 min, in which a module that
 	// works has registered and connected.
 	ReadyGrace time.Duration
+	// PointEvery is the time between two points of the charts, which hold 1440 of them; 0 means a minute.
+	PointEvery time.Duration
 	Log        zerolog.Logger
 }
 
@@ -63,6 +65,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.ReadyGrace <= 0 {
 		cfg.ReadyGrace = 2 * time.Minute
+	}
+	if cfg.PointEvery <= 0 {
+		cfg.PointEvery = time.Minute
 	}
 	s := &Server{
 		cfg:     cfg,
@@ -105,7 +110,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	recorded := make(chan struct{})
 	go func() {
 		defer close(recorded)
-		s.history.record(ctx, s.cfg.Status)
+		s.history.record(ctx, s.cfg.PointEvery, s.cfg.Status)
 	}()
 	defer func() {
 		cancel()

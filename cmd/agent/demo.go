@@ -17,6 +17,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+	"github.com/fieldpost/fieldpost/internal/field"
 )
 
 // The demo's pace: readings spread over demoSpread, and an outage that is long enough to lose the connection (the
@@ -30,6 +31,7 @@ const (
 type demoOptions struct {
 	messages int
 	seed     uint64
+	field    string // a month in the simulated field instead; "": not
 	listen   string
 	asJSON   bool
 }
@@ -43,17 +45,28 @@ func newDemo() *cobra.Command {
 speed, with an embedded broker as the cloud and three sensors that publish to the local listener. In the
 middle the coverage is lost for a while and takes the connection with it; the sensors go on.
 
+With --field SEED a month passes in two minutes: the agent lives through lost coverage, power cuts, broker
+restarts, hung modules and much more, as the seed has it, and a model checks the history of every reading.
+
 Ends with a verdict. The exit code is 0 only if every accepted reading reached the cloud, once and in order.`,
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
 			if o.messages < 1 || o.messages > 100_000 {
 				return &exitError{exitUsage, fmt.Errorf("demo: --messages %d: it must be from 1 to 100000", o.messages)}
 			}
+			if o.field != "" {
+				replay, err := field.ParseReplay(o.field, fieldDays*24)
+				if err != nil {
+					return &exitError{exitUsage, fmt.Errorf("demo: --field: %w", err)}
+				}
+				return runFieldDemo(cmd.Context(), replay, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
 			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),
 	}
 	cmd.Flags().IntVar(&o.messages, "messages", 240, "readings to publish")
 	cmd.Flags().Uint64Var(&o.seed, "seed", 1, "of the readings, the radio and the moment of the outage")
+	cmd.Flags().StringVar(&o.field, "field", "", "play a bad month in the simulated field instead, from this seed, in two minutes")
 	cmd.Flags().StringVar(&o.listen, "listen", "", "address of the status page, such as 127.0.0.1:8080 (default: no page)")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the verdict as one JSON object")
 	return cmd

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestDemoViewFitsTheTerminal(t *testing.T) {
 	for _, screen := range [][2]int{{80, 24}, {200, 60}, {40, 6}, {1, 1}} {
 		for _, color := range []bool{false, true} {
 			var out bytes.Buffer
-			v := &demoView{out: &out, color: color, screen: func() (int, int) { return screen[0], screen[1] }}
+			v := &demoView{canvas: canvas{out: &out, color: color, screen: func() (int, int) { return screen[0], screen[1] }}}
 			v.draw(worstFrame())
 			v.draw(worstFrame())
 			if !color && regexp.MustCompile("\x1b\\[[0-9]+m").MatchString(out.String()) {
@@ -111,4 +112,20 @@ func TestDemoInterrupted(t *testing.T) {
 		t.Errorf("got exit code %d, want %d", code, exitFailed)
 	}
 	says(t, p.text(), "interrupted before the verdict")
+}
+
+// The month's player needs virtual time outside of go test, so it is played by the built binary.
+func TestDemoInTheField(t *testing.T) {
+	t.Parallel()
+	out, stderr, code := call(t, "demo", "--field", "3:12", "--json")
+	var v fieldVerdict
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code != exitOK {
+		t.Fatalf("code %d, %v in %s, %s", code, err, out, stderr)
+	}
+	if v.Published == 0 || v.Received != v.Published || v.VirtualDays < 0.5 || !v.good() {
+		t.Errorf("got %s", out)
+	}
+	if _, stderr, code := call(t, "demo", "--field", "soon"); code != exitUsage || !strings.Contains(stderr, "SEED:HOURS") {
+		t.Errorf("got code %d and %q for a seed that is none", code, stderr)
+	}
 }

@@ -22,30 +22,41 @@ type demoFrame struct {
 
 // demoView draws the frames: on a terminal in place, elsewhere a line for each thing that happens.
 type demoView struct {
+	canvas
+	last  demoFrame
+	begun bool
+}
+
+func newDemoView(out io.Writer) *demoView { return &demoView{canvas: newCanvas(out)} }
+
+func (v *demoView) draw(f demoFrame) {
+	if v.screen == nil {
+		v.tell(f)
+	} else {
+		v.paint(v.rows(f))
+	}
+	v.last, v.begun = f, true
+}
+
+// canvas is the part of a terminal that a live view draws over and over.
+type canvas struct {
 	out    io.Writer
 	screen func() (columns, lines int) // of the terminal; nil: there is none
 	color  bool
 	lines  int // drawn, to be drawn over
-	last   demoFrame
-	begun  bool
 }
 
-func newDemoView(out io.Writer) *demoView {
-	v := &demoView{out: out}
+func newCanvas(out io.Writer) canvas {
+	v := canvas{out: out}
 	if f, ok := out.(*os.File); ok && isLive(f) {
 		v.screen, v.color = func() (int, int) { return screenOf(f) }, os.Getenv("NO_COLOR") == ""
 	}
 	return v
 }
 
-func (v *demoView) draw(f demoFrame) {
-	if v.screen == nil {
-		v.tell(f)
-		v.last, v.begun = f, true
-		return
-	}
+// paint draws the rows in place of those before.
+func (v *canvas) paint(rows []row) {
 	columns, lines := v.screen()
-	rows := v.rows(f)
 	rows = rows[:min(len(rows), max(lines-1, 1))] // the cursor needs the last one
 	if v.lines > 0 {
 		fmt.Fprintf(v.out, "\x1b[%dA", v.lines)
@@ -54,7 +65,6 @@ func (v *demoView) draw(f demoFrame) {
 		fmt.Fprintf(v.out, "\x1b[2K%s\n", v.line(r, columns-1)) // a full line would wrap on some terminals
 	}
 	v.lines = len(rows)
-	v.last, v.begun = f, true
 }
 
 // row is a line of the live view: what is plain and what follows in a colour.
@@ -65,7 +75,7 @@ type row struct {
 }
 
 // line writes a row on no more than the given columns.
-func (v *demoView) line(r row, columns int) string {
+func (v *canvas) line(r row, columns int) string {
 	plain := clip(r.plain, columns)
 	text := clip(r.text, max(columns-len([]rune(plain)), 0))
 	if r.text == "" || text == "…" {

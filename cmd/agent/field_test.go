@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
@@ -13,47 +11,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/fieldpost/fieldpost/agent"
-	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/internal/field"
-	"github.com/fieldpost/fieldpost/queue"
 )
-
-// fieldDevice is the real agent as the simulated field knows it.
-type fieldDevice struct{ *device }
-
-func (d fieldDevice) Accept(ctx context.Context, msgs ...queue.Message) (uint64, error) {
-	return d.agent.Accept(ctx, msgs...)
-}
-func (d fieldDevice) Status() agent.Status          { return d.agent.Status() }
-func (d fieldDevice) Queue() *queue.Queue           { return d.queue }
-func (d fieldDevice) Run(ctx context.Context) error { return d.agent.Run(ctx) }
-
-// startInField wires an agent for the simulated field.
-func startInField(s field.Setup) (field.Device, error) {
-	cfg := config.Default()
-	cfg.Device, cfg.DataDir = "pump-07", s.Dir
-	cfg.Modem.APN = "CMNET"
-	cfg.Broker.URL = config.List{"mqtt://broker.example:1883"}
-	if s.MaxBytes > 0 {
-		cfg.Queue.MaxBytes = config.Size(s.MaxBytes)
-	}
-	if s.PIN != "" {
-		cfg.Modem.PIN = config.Secret(s.PIN)
-	}
-	if s.CA != nil {
-		cfg.Broker.URL = config.List{"mqtts://broker.example:8883"}
-		cfg.Broker.CAFile = filepath.Join(s.Dir, "..", "ca.pem")
-		if err := os.WriteFile(cfg.Broker.CAFile, s.CA, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel))
-	if err != nil {
-		return nil, err
-	}
-	return fieldDevice{d}, nil
-}
 
 // TestField plays days in the simulated field: FIELDPOST_FIELD names one run (SEED:HOURS:FAULTS), FIELDPOST_SOAK the time
 // in which to play as many as there is room for. Otherwise some dozens are played, three days each; a few only under the race
@@ -142,11 +101,11 @@ func inField(t *testing.T, replay field.Replay, log bool) (report field.Report) 
 	return report
 }
 
-// fastDir is a folder in memory where there is one: the disk's own pace has no part in virtual time.
+// fastDir is a folder for a run.
 func fastDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "fieldpost-field-")
+	dir, err := field.TempDir()
 	if err != nil {
-		return t.TempDir()
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

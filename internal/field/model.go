@@ -2,6 +2,8 @@ package field
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,7 +184,7 @@ func (m *model) count(r *Report) {
 		}
 	}
 	r.Repeated, r.Doubled = m.repeats, m.doubled
-	r.Violations = append(r.Violations, m.violations...)
+	r.Violations, r.Broken = slices.Clone(m.violations), maps.Clone(m.kinds)
 }
 
 func topicOf(sensor int) string { return "field/" + strconv.Itoa(sensor) }

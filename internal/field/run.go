@@ -31,8 +31,8 @@ type Options struct {
 	Settle func() // returns when every other goroutine of the bubble waits: synctest.Wait
 	Dir    string // an empty folder for the queue files
 	Log    io.Writer
-	// Tick, if set, is called every ten minutes of virtual time.
-	Tick func(Moment)
+	// Tick, if set, is called every ten minutes of virtual time; its error ends the run.
+	Tick func(Moment) error
 }
 
 // Moment is how things stand while a run goes on.
@@ -58,8 +58,21 @@ type Report struct {
 	Lives      int // starts of the agent
 	Connects   int // MQTT connections
 	DrainTook  time.Duration
-	AirBytes   uint64
-	Violations []Violation
+	AirUp      uint64 // bytes, as the module counts them
+	AirDown    uint64
+	Violations []Violation    // the first of each invariant
+	Broken     map[string]int // all of them, by invariant
+}
+
+// count fills in what the world and the history know.
+func (w *world) count(r *Report) {
+	w.mu.Lock()
+	r.Lives = w.life
+	w.mu.Unlock()
+	r.Connects = w.cloud.count()
+	s := w.module.Stats()
+	r.AirUp, r.AirDown = s.AirUp, s.AirDown
+	w.model.count(r)
 }
 
 // Run plays one run in the bubble that its caller has made. The error says that the world itself failed; what the agent
@@ -90,12 +103,11 @@ func Run(opts Options) (Report, error) {
 		err = run.drain()
 	}
 	run.report.Length = time.Since(begin)
-	run.report.Lives, run.report.Connects = w.life, w.cloud.count()
-	run.report.AirBytes = w.module.Stats().AirUp + w.module.Stats().AirDown
-	if closeErr := w.close(); err == nil {
+	closeErr := w.close()
+	if err == nil {
 		err = closeErr
 	}
-	m.count(&run.report)
+	w.count(&run.report)
 	return run.report, err
 }
 
@@ -146,7 +158,9 @@ func (r *run) play(sensors []sensor, random *rand.Rand) error {
 			r.check("I2")
 		case wake == tick:
 			r.check("I2")
-			r.tick(wake)
+			if err := r.tick(wake); err != nil {
+				return err
+			}
 			tick += 10 * time.Minute
 		}
 	}
@@ -160,7 +174,7 @@ func (r *run) flood(sensors []sensor, random *rand.Rand) {
 }
 
 // tick looks at what is bounded, and shows where things stand.
-func (r *run) tick(now time.Duration) {
+func (r *run) tick(now time.Duration) error {
 	w := r.world
 	w.log.look(false)
 	if n := runtime.NumGoroutine(); n > mostGoroutines {
@@ -175,7 +189,7 @@ func (r *run) tick(now time.Duration) {
 		r.checkModes()
 	}
 	if w.opts.Tick == nil {
-		return
+		return nil
 	}
 	moment := Moment{Now: now, Report: r.report}
 	for _, f := range w.faults {
@@ -185,8 +199,8 @@ func (r *run) tick(now time.Duration) {
 		st := d.Status()
 		moment.Status = &st
 	}
-	w.model.count(&moment.Report)
-	w.opts.Tick(moment)
+	w.count(&moment.Report)
+	return w.opts.Tick(moment)
 }
 
 // check compares the queue with the history.

@@ -36,7 +36,8 @@ func (s *Sum) Add(r Report) {
 	t.Dropped += r.Dropped
 	t.Lives += r.Lives
 	t.Connects += r.Connects
-	t.AirBytes += r.AirBytes
+	t.AirUp += r.AirUp
+	t.AirDown += r.AirDown
 	t.DrainTook = max(t.DrainTook, r.DrainTook)
 	t.Violations = append(t.Violations, r.Violations...)
 	for k, n := range r.Faults {
@@ -69,7 +70,7 @@ func (s *Sum) String() string {
 	fmt.Fprintf(&b, "\nreadings: %d accepted, %d refused, %d delivered, %d dropped by a bound and counted\n", t.Accepted, t.Refused, t.Delivered, t.Dropped)
 	fmt.Fprintf(&b, "repeats: %d at QoS 0 and 1, %d at QoS 2 (after the broker had lost its sessions)\n", t.Repeated, t.Doubled)
 	if t.Delivered > 0 {
-		fmt.Fprintf(&b, "%d bytes on the air per delivered reading; the longest drain took %s\n", t.AirBytes/uint64(t.Delivered), t.DrainTook.Round(time.Second))
+		fmt.Fprintf(&b, "%d bytes on the air per delivered reading; the longest drain took %s\n", (t.AirUp+t.AirDown)/uint64(t.Delivered), t.DrainTook.Round(time.Second))
 	}
 	fmt.Fprintf(&b, "violations: %d", len(t.Violations))
 	return b.String()

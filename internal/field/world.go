@@ -248,6 +248,15 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
+// TempDir makes a folder for Options.Dir, in memory where there is such a place: the disk's own pace has no part in
+// virtual time, and a month writes much.
+func TempDir() (string, error) {
+	if dir, err := os.MkdirTemp("/dev/shm", "fieldpost-field-"); err == nil {
+		return dir, nil
+	}
+	return os.MkdirTemp("", "fieldpost-field-")
+}
+
 // copyDir copies the files of a folder that is not written to, with their modes.
 func copyDir(to, from string) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
