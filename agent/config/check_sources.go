@@ -314,6 +314,7 @@ func checkPort(k *checker, key, port string, baud int, mode string) {
 	}
 	if !slices.Contains(serialRates, baud) {
 		k.fail(key+"baud", "", "%d is not a usual rate: use one of %s", baud, strings.Trim(fmt.Sprint(serialRates), "[]"))
+		k.limit(limits{allowed: strings.Fields(strings.Trim(fmt.Sprint(serialRates), "[]"))})
 	}
 	if len(mode) != 3 || !strings.Contains("5678", mode[:1]) || !strings.Contains("NEO", mode[1:2]) || !strings.Contains("12", mode[2:]) {
 		k.fail(key+"mode", "", "%q is not data bits, parity (N, E or O) and stop bits, such as 8N1 or 7E1", mode)

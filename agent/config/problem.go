@@ -18,6 +18,8 @@ type Problem struct {
 	Source   string `json:"source,omitempty"`   // the line of the file, secrets masked
 	Message  string `json:"message"`            // what is wrong
 	Hint     string `json:"hint,omitempty"`     // what to do about it, if the message doesn't say so
+
+	limits *limits // what would have been taken; nil if that can't be said in a few values
 }
 
 // where names the place for the first line of the report.

@@ -77,6 +77,7 @@ func (k *checker) oneOf(key, value string, allowed ...string) {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	k.fail(key, hint, "%q is not one of %s", value, strings.Join(allowed, ", "))
+	k.limit(limits{allowed: allowed})
 }
 
 // topic checks a topic to publish to, or the first levels of some; "" passes.
@@ -95,8 +96,12 @@ func (k *checker) topic(key, value string) {
 func between[T cmp.Ordered](k *checker, key string, value, least, most T) {
 	if value < least || value > most {
 		k.fail(key, "", "%v is out of range: it must be from %v to %v", value, least, most)
+		k.limit(limits{least: fmt.Sprint(least), most: fmt.Sprint(most)})
 	}
 }
+
+// limit tells what the key of the last problem would have taken.
+func (k *checker) limit(l limits) { (*k)[len(*k)-1].limits = &l }
 
 func (c *Config) problems() []Problem {
 	var k checker
@@ -153,6 +158,7 @@ func (c *Config) checkModem(k *checker) {
 	}
 	if !slices.Contains(bauds, m.Baud) {
 		k.fail("modem.baud", "", "%d is not a rate of the module: use one of %s", m.Baud, strings.Trim(fmt.Sprint(bauds), "[]"))
+		k.limit(limits{allowed: strings.Fields(strings.Trim(fmt.Sprint(bauds), "[]"))})
 	}
 	if p := checkAT(m.APN, maxAPN); p != "" {
 		k.fail("modem.apn", "", "%s", p)

@@ -18,7 +18,7 @@ func newConfig() *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigCheck(), newConfigShow(), newConfigInit())
+	cmd.AddCommand(newConfigCheck(), newConfigShow(), newConfigInit(), newConfigSchema())
 	return cmd
 }
 
@@ -87,6 +87,22 @@ func newConfigInit() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write(config.Init())
+			return err
+		}),
+	}
+}
+
+func newConfigSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of the configuration, for editors",
+		Long: `Prints a JSON schema (draft 7) of the configuration file: keys with what they mean, defaults, choices and bounds.
+An editor with the YAML language server takes it from the first line of the file:
+
+  # yaml-language-server: $schema=fieldpost.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(config.Schema())
 			return err
 		}),
 	}
