@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"sync"
@@ -116,17 +117,43 @@ func TestCommitThatNeverEnds(t *testing.T) {
 	})
 }
 
+// 65535 s is beyond what the library can compute one and a half times of in 16 bits.
 func TestClientWithoutKeepaliveMayBeSilentForHours(t *testing.T) {
-	inBubble(t, &sink{}, func(t *testing.T, p *pipes) {
-		c := p.dial()
-		if _, err := c.Write(connectPacket(4, cleanSession, 0, "c")); err != nil {
-			t.Fatal(err)
+	for _, keepalive := range []uint16{0, 43691, 50000, 65535} {
+		inBubble(t, &sink{}, func(t *testing.T, p *pipes) {
+			c := p.dial()
+			if _, err := c.Write(connectPacket(4, cleanSession, keepalive, "c")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Read(make([]byte, 4)); err != nil {
+				t.Fatal(err)
+			}
+			if got, least := closedAfter(c), 12*time.Hour; got < least || got > 24*time.Hour {
+				t.Errorf("keepalive %d: cut after %v, want half a day or more, and an end", keepalive, got)
+			}
+		})
+	}
+}
+
+// What is known of a QoS 2 message has no age: neither days nor a wall clock that is set make it come twice.
+func TestQoS2IsStoredOnceAfterDays(t *testing.T) {
+	s := &sink{}
+	inBubble(t, s, func(t *testing.T, p *pipes) {
+		for round, present := range []byte{0, 1, 1} {
+			c := &raw{t, p.dial(), nil}
+			c.in = bufio.NewReader(c)
+			c.send(connectPacket(4, 0, 60, "two"))
+			c.want(0x20, 2, present, 0)
+			if round > 0 {
+				c.want(0x50, 2, 0, 9) // the answer that it has not heard yet
+			}
+			c.send(publishPacket(2, min(byte(round), 1), 9, "t", "x"))
+			c.want(0x50, 2, 0, 9)
+			c.Close()
+			time.Sleep(72 * time.Hour)
 		}
-		if _, err := c.Read(make([]byte, 4)); err != nil {
-			t.Fatal(err)
-		}
-		if got, least := closedAfter(c), 12*time.Hour; got < least || got > 24*time.Hour {
-			t.Errorf("cut after %v, want half a day or more, and an end", got)
+		if got := len(s.all()); got != 1 {
+			t.Errorf("got %d messages, want 1", got)
 		}
 	})
 }
