@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,8 +91,9 @@ func judge(t *testing.T, replay field.Replay, log bool) field.Report {
 // inField plays a run in a bubble of virtual time.
 func inField(t *testing.T, replay field.Replay, log bool) (report field.Report) {
 	dir := fastDir(t)
+	fill := smallDisk(t, dir)
 	synctest.Test(t, func(t *testing.T) {
-		opts := field.Options{Replay: replay, Start: startInField, Settle: synctest.Wait, Dir: dir}
+		opts := field.Options{Replay: replay, Start: startInField, Settle: synctest.Wait, Dir: dir, Fill: fill}
 		if log {
 			opts.Log = zerolog.NewTestWriter(t)
 		}
@@ -109,4 +113,36 @@ func fastDir(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// smallDisk puts a file system of its own under dir, which can be filled. Without the right to mount it returns nil.
+func smallDisk(t *testing.T, dir string) func(full bool) error {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size=48m"); err != nil {
+		return nil
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Errorf("unmounting: %v", err)
+		}
+	})
+	filler := filepath.Join(dir, "filler")
+	return func(full bool) error {
+		if !full {
+			return os.RemoveAll(filler)
+		}
+		f, err := os.OpenFile(filler, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return err
+		}
+		for _, size := range []int{1 << 20, 4096} {
+			for chunk := make([]byte, size); err == nil; {
+				_, err = f.Write(chunk)
+			}
+			if !errors.Is(err, syscall.ENOSPC) {
+				return errors.Join(err, f.Close())
+			}
+			err = nil
+		}
+		return f.Close()
+	}
 }

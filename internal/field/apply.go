@@ -30,6 +30,10 @@ func (w *world) begin(place int, f Fault) error {
 		w.cloud.cutSoon()
 	case ModuleHangs:
 		w.hang()
+	case DiskFull:
+		return w.fill(true)
+	case Restarted:
+		return w.restart()
 	case PowerCut:
 		return w.cut(true)
 	case Killed:
@@ -51,6 +55,8 @@ func (w *world) end(place int) error {
 		}
 	case f.Kind == Killed && !w.has(Killed) && !w.has(PowerCut):
 		return w.boot()
+	case f.Kind == DiskFull && !w.has(DiskFull):
+		return w.fill(false)
 	case f.Kind == Unplugged && !w.has(Unplugged):
 		w.setDark(false)
 	case f.Kind == SIMOut && !w.has(SIMOut):
@@ -132,4 +138,4 @@ func (w *world) calm() error {
 }
 
 // flood is how many readings a sensor sends at once when it goes mad.
-func flood(r *rand.Rand) int { return 50 + r.IntN(300) }
+func flood(r *rand.Rand) int { return 50 + r.IntN(900) }

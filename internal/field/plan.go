@@ -37,6 +37,8 @@ const (
 	BrokerCuts  Kind = "broker hangs up"     // in the middle of a burst
 	PowerCut    Kind = "power cut"           // of the whole box, module included
 	Killed      Kind = "agent killed"        // the module stays as it is
+	Restarted   Kind = "agent restarted"     // as an upgrade does
+	DiskFull    Kind = "disk full"           // others have filled it
 	Flood       Kind = "sensor floods"       // many readings at once
 	AllGone     Kind = "days of no coverage" // long enough for a large backlog
 )
@@ -69,6 +71,8 @@ var odds = []struct {
 	{BrokerCuts, 20, 0, 0},
 	{PowerCut, 12, 2 * time.Second, 20 * time.Minute},
 	{Killed, 8, time.Second, 10 * time.Second},
+	{Restarted, 6, 0, 0},
+	{DiskFull, 4, time.Minute, 3 * time.Hour},
 	{Flood, 10, 0, 0},
 	{AllGone, 1, 12 * time.Hour, 60 * time.Hour},
 }

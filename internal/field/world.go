@@ -57,12 +57,11 @@ type world struct {
 	life   int    // counts the starts of the agent
 	dark   bool   // no serial port
 
-	dir     string
-	stop    context.CancelFunc
-	ended   chan error
-	old     sync.WaitGroup // agents that were cut off and are ending
-	log     *watchedLog
-	commits uint64 // of the lives before
+	dir   string
+	stop  context.CancelFunc
+	ended chan error
+	old   sync.WaitGroup // agents that were cut off and are ending
+	log   *watchedLog
 }
 
 func newWorld(opts Options, m *model) (*world, error) {
@@ -130,7 +129,7 @@ func (w *world) start() error {
 }
 
 // smallQueue holds some hundred readings.
-const smallQueue = 256 << 10
+const smallQueue = 64 << 10
 
 var errNoPort = errors.New("field: no such device")
 
@@ -168,24 +167,25 @@ func (w *world) powerCycle(ctx context.Context) error {
 // cut ends the agent at this very moment, as a power cut or kill -9 does: what is on the disk stays, all else is gone. The
 // agent that was running is cut off from the module and from the sensors, and ends behind the scenes.
 func (w *world) cut(withModule bool) error {
-	w.mu.Lock()
-	d := w.device
-	w.device = nil
-	w.mu.Unlock()
+	d := w.takeDevice()
 	if d == nil {
 		return nil // it is dead already
 	}
-	w.log.watch(false)
 	w.module.Unplug()
 	if withModule {
 		w.supply(false)
 	}
 	w.opts.Settle() // nothing is in the middle of a write
+	if err := w.fill(false); err != nil {
+		return err
+	}
 	next := filepath.Join(w.opts.Dir, fmt.Sprintf("life-%d", w.life+1))
 	if err := copyDir(next, w.dir); err != nil {
 		return err
 	}
-	w.commits += d.Queue().Stats().Commits
+	if err := w.fill(w.has(DiskFull)); err != nil {
+		return err
+	}
 	stop, ended, old := w.stop, w.ended, w.dir
 	stop()
 	w.old.Go(func() {
@@ -195,6 +195,39 @@ func (w *world) cut(withModule bool) error {
 	})
 	w.dir = next
 	return nil
+}
+
+// restart stops the agent as a service manager does, and starts it again.
+func (w *world) restart() error {
+	d := w.takeDevice()
+	if d == nil {
+		return nil
+	}
+	w.stop()
+	if err := errors.Join(<-w.ended, d.Close()); err != nil {
+		w.model.violate("I1", "the agent doesn't stop cleanly: %v", err)
+	}
+	return w.start()
+}
+
+// takeDevice takes the device away from the sensors: from now on they hear no answer.
+func (w *world) takeDevice() Device {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.device
+	w.device = nil
+	if d != nil {
+		w.log.watch(false)
+	}
+	return d
+}
+
+// fill fills the disk as other programs do, or empties it again.
+func (w *world) fill(full bool) error {
+	if w.opts.Fill == nil {
+		return nil
+	}
+	return w.opts.Fill(full)
 }
 
 // boot is the other end of cut.
