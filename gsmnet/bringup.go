@@ -18,6 +18,9 @@ func (m *Modem) up(ctx context.Context) error {
 	const starts = 3
 	var err error
 	for range starts {
+		if err = m.sitOut(ctx); err != nil {
+			break
+		}
 		m.owner.found = m.owner.boots
 		if m.owner.contextUp && m.owner.synced && m.owner.restartFor == "" {
 			err = m.onNetwork(ctx)
@@ -79,7 +82,7 @@ func (m *Modem) power(ctx context.Context) error {
 	}
 	switch {
 	case err == nil:
-		m.owner.synced, m.owner.restartFor, m.owner.found = true, "", m.owner.boots
+		m.owner.synced, m.owner.restartFor, m.owner.found, m.owner.boot.begun = true, "", m.owner.boots, true
 		return nil
 	case errors.Is(err, at.ErrHung):
 		return fail(CausePower, "wake the module", "no answer to AT: check that it is switched on (STATUS), the wires and the baud rate")
@@ -181,6 +184,7 @@ func (m *Modem) register(ctx context.Context) error {
 		now := time.Now()
 		switch {
 		case stat == 1, stat == 5 && !m.cfg.HomeOnly:
+			m.owner.radio = radioCycles{}
 			return nil
 		case stat == 5:
 			return fail(CauseRoaming, op, "only a foreign network took the SIM, and roaming is switched off: allow it if its cost is meant")
@@ -192,7 +196,13 @@ func (m *Modem) register(ctx context.Context) error {
 		case now.Sub(denied) >= patience:
 			return fail(CauseDenied, op, "the network refuses this SIM (registration denied): is it active, and is its plan for this network?")
 		}
-		if now.After(deadline) {
+		tired := m.owner.radio.due(m.cfg.RadioSpacing, now)
+		if tired { // the SIM begins anew with it, so this ends here
+			if err := m.cycleRadio(); err != nil {
+				return m.as(CausePower, op, err)
+			}
+		}
+		if tired || now.After(deadline) {
 			return fail(CauseSearching, op, "no network after %v: check the antenna and the place; the module goes on searching",
 				m.cfg.RegisterTimeout)
 		}

@@ -43,7 +43,8 @@ type Config struct {
 	// How long to wait. The guide's values are the defaults.
 	SyncTries       int           // how often AT is sent to find the module's speed; 0: 15 (G9.1)
 	SyncEvery       time.Duration // how long each waits for its answer; 0: 500 ms (G9.1)
-	CommandTimeout  time.Duration // ordinary command; 0: 10 s, then probes for the rest of the 60 s of G9.2
+	CommandTimeout  time.Duration // ordinary command; 0: 10 s, then questions that any module answers, for HangTimeout
+	HangTimeout     time.Duration // until a module that answers none of those counts as hung, and has to be restarted; 0: 60 s (G9.2)
 	SIMTimeout      time.Duration // for the SIM to become ready; 0: 20 s
 	RegisterTimeout time.Duration // for registration; 0: 3 min
 	AttachTimeout   time.Duration // for AT+CGATT; 0: 180 s (G9.3)
@@ -57,6 +58,9 @@ type Config struct {
 	// Spacing is how long the second, third, … restart in a row waits after the one before it; the last value holds for all that
 	// follow, and the first restart comes at once. nil: 10 min, 30 min, 1 h (G9.4).
 	Spacing []time.Duration
+	// RadioSpacing is how long a network has to be searched for in vain until the radio is switched off and on (AT+CFUN=0, 1), and how
+	// long each further time waits after the one before it; the last value holds for all that follow. nil: 10 min, 30 min, 1 h.
+	RadioSpacing []time.Duration
 
 	// DataWait and DataSize say when the module sends in transparent mode (G2.13): when nothing has come for so long, 0: 200 ms,
 	// negative: at once; and as soon as so many bytes are there, 0: 512.
@@ -126,6 +130,7 @@ func (c Config) withDefaults() Config {
 	}
 	set(&c.SyncEvery, 500*time.Millisecond)
 	set(&c.CommandTimeout, 10*time.Second)
+	set(&c.HangTimeout, 60*time.Second)
 	set(&c.SIMTimeout, 20*time.Second)
 	set(&c.RegisterTimeout, 3*time.Minute)
 	set(&c.AttachTimeout, 180*time.Second)
@@ -150,6 +155,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Spacing) == 0 {
 		c.Spacing = guideSpacing
+	}
+	if len(c.RadioSpacing) == 0 {
+		c.RadioSpacing = guideSpacing
 	}
 	if c.DataSize == 0 {
 		c.DataSize = 512
@@ -189,6 +197,11 @@ func (c Config) Validate() error {
 	for _, wait := range c.Spacing {
 		if wait < time.Minute {
 			return fmt.Errorf("gsmnet: Spacing: %v is less than a minute; restarts that follow one another are a fault of their own (G9.4)", wait)
+		}
+	}
+	for _, wait := range c.RadioSpacing {
+		if wait < time.Minute {
+			return fmt.Errorf("gsmnet: RadioSpacing: %v is less than a minute: a search takes longer", wait)
 		}
 	}
 	if c.SyncTries < 0 {

@@ -40,7 +40,7 @@ func (m *Modem) unsettle() {
 
 // command runs one command of somebody else on the owner.
 func (m *Modem) command(line string) ([]string, error) {
-	r, err := m.do(at.Command{Line: line, Accept: commandReply(line), Timeout: ordinary})
+	r, err := m.do(at.Command{Line: line, Accept: commandReply(line), Timeout: m.cfg.HangTimeout})
 	if r.Final != "" && at.Final(r.Final) == at.Foreign {
 		r.Lines = append(r.Lines, r.Final) // STATE:, an address: an end that says something
 	}

@@ -41,7 +41,7 @@ func (m *Modem) Info(ctx context.Context) (Info, error) {
 	} {
 		// One request each, so that a connection's exchanges come in between.
 		_, err := m.ask(ctx, m.cmds, func(context.Context) (any, error) {
-			r, err := m.do(at.Command{Line: q.line, Accept: q.accept, Timeout: ordinary}) // AT+COPS? can be slow
+			r, err := m.do(at.Command{Line: q.line, Accept: q.accept, Timeout: m.cfg.HangTimeout}) // AT+COPS? can be slow
 			if isRefusal(err) {
 				return nil, nil
 			}

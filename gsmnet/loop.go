@@ -193,7 +193,7 @@ func (m *Modem) doLong(c at.Command) (at.Reply, error) {
 // checkEcho: echo was switched off, and only a restart switches it on again. A module that finds its speed by itself says no RDY.
 func (m *Modem) checkEcho() {
 	if m.d.EchoSeen() && m.owner.configured {
-		m.rebooted(errors.New("the module restarted without a word: check that its supply holds 2 A bursts"))
+		m.restartedItself(errors.New("the module restarted without a word: check that its supply holds 2 A bursts"))
 	}
 }
 

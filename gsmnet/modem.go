@@ -27,6 +27,7 @@ type Modem struct {
 
 	mu    sync.Mutex // never held across anything that blocks
 	state State      // guarded by mu
+	alarm alarm      // guarded by mu
 	stats Stats      // guarded by mu
 	err   error      // guarded by mu: why done was closed
 
@@ -51,11 +52,14 @@ type owner struct {
 	activation int       // failed activations in a row
 	stat       int       // the last registration state, -1 unknown
 	netAt      time.Time // when registration and GPRS were last seen
+	radio      radioCycles
+	boot       bootStorm
 	address    string
 	fatal      error // the port is gone
 	memory     memory
-	restartFor string // why the module should be restarted; "": it should not
-	unended    bool   // because a command has not ended, that is: nothing can be asked before
+	restartFor string    // why the module should be restarted; "": it should not
+	restarted  time.Time // when this program restarted it last
+	unended    bool      // because a command has not ended, that is: nothing can be asked before
 	data       dataMode
 	clock      networkClock
 	refused    string // the setting that was refused last, and made us drop the context
@@ -108,7 +112,7 @@ func Open(port io.ReadWriteCloser, cfg Config) (*Modem, error) {
 		owner: owner{names: -1, mayEcho: true, stat: -1},
 	}
 	m.owner.memory.path = cfg.StateFile
-	m.d = at.New(port, at.Config{URC: m.onURC, Trace: cfg.Trace})
+	m.d = at.New(port, at.Config{URC: m.onURC, Trace: cfg.Trace, HangTimeout: m.cfg.HangTimeout})
 	go m.own() // Close waits for done
 	return m, nil
 }
@@ -140,9 +144,6 @@ func (m *Modem) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	return v.(*Conn), nil
 }
-
-// ordinary is how long an ordinary command may take (G9.2).
-const ordinary = 60 * time.Second
 
 // Command sends one AT command beside the running traffic and returns its lines, without the OK. What would disturb the driver
 // is refused. A refusal by the module is an *at.Error. While it runs nothing else can, for a minute at most (G9.2).

@@ -13,6 +13,9 @@ import (
 // value holds for all that follow.
 var guideSpacing = []time.Duration{10 * time.Minute, 30 * time.Minute, time.Hour}
 
+// bootWithin is for how long after a restart of ours its signs are of that one: the log-off, and a slow start.
+const bootWithin = 45 * time.Second
+
 // bootTime is how long a module is left alone after a restart: it takes its first AT after 4 to 5 s.
 const bootTime = 5 * time.Second
 
@@ -90,6 +93,7 @@ func (m *Modem) restart(ctx context.Context, now time.Time, hard bool) error {
 	if err := o.memory.noteRestart(now); err != nil {
 		return fail(CausePower, op, "it can't be noted, so it is not done: %w", err)
 	}
+	o.restarted = time.Now()
 	unended := o.unended
 	o.unended = false
 	soft := false

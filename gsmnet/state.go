@@ -30,13 +30,18 @@ type State struct {
 	Since  time.Time // when Step was entered, or when it failed
 	Detail string    // in words: what is being waited for, or why it failed
 	Err    error     // why the last attempt ended here, nil while one is under way
+	Alarm  string    // what somebody has to look at although the driver goes on: a module that restarts again and again; "": nothing
 }
 
 // State returns the present state.
 func (m *Modem) State() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.state
+	s := m.state
+	if time.Now().Before(m.alarm.until) {
+		s.Alarm = m.alarm.text
+	}
+	return s
 }
 
 // setState is called by the owner only, so that OnState sees the changes in order.
@@ -53,6 +58,7 @@ func (m *Modem) setState(step Step, detail string, err error) {
 	s.Step, s.Detail, s.Err = step, detail, err
 	m.state = s
 	m.mu.Unlock()
+	s = m.State()
 	if m.cfg.OnState != nil {
 		m.cfg.OnState(s)
 	}

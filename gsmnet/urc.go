@@ -30,11 +30,11 @@ func (m *Modem) onURC(t at.Token) {
 	}
 	switch line := t.Text; {
 	case line == "RDY": // G2.1: at a fixed rate the module says so when it starts
-		m.rebooted(errors.New("the module restarted by itself: check that its supply holds 2 A bursts"))
+		m.restartedItself(errors.New("the module restarted by itself: check that its supply holds 2 A bursts"))
 	case line == "NORMAL POWER DOWN":
 		m.rebooted(errors.New("the module was switched off"))
 	case strings.HasPrefix(line, "UNDER_VOLTAGE POWER DOWN"), strings.HasPrefix(line, "OVER_VOLTAGE POWER DOWN"):
-		m.rebooted(errors.New("the module switched itself off because of its supply voltage: " + line))
+		m.restartedItself(errors.New("the module switched itself off because of its supply voltage: " + line))
 	case strings.HasPrefix(line, "+QIRDI:"): // G5.4
 		if s != nil {
 			s.readDue = true
@@ -51,11 +51,20 @@ func (m *Modem) onURC(t at.Token) {
 		}
 	case strings.HasPrefix(line, "+QNITZ:"):
 		m.owner.clock.note(line, time.Now())
+	case line == "+CPIN: NOT READY" && m.owner.radio.off:
 	case line == "+CPIN: NOT READY", line == "+CPIN: NOT INSERTED":
 		m.owner.contextUp = false
 		m.breakSocket(CauseSIM, errors.New("the SIM was removed"))
 		m.setState(StepSIM, "the SIM was removed", fail(CauseSIM, "watch the SIM", "the module says %q", line))
 	}
+}
+
+// restartedItself is rebooted for a restart that nobody has asked for.
+func (m *Modem) restartedItself(why error) {
+	if t := m.owner.restarted; t.IsZero() || time.Since(t) > bootWithin {
+		m.selfRestart()
+	}
+	m.rebooted(why)
 }
 
 // rebooted: every setting, the context and the connection are gone (G9.1 comes next).
