@@ -33,6 +33,9 @@ type Config struct {
 	Log   zerolog.Logger
 	// Encoding is the form in which messages travel; the zero value sends them plain.
 	Encoding Encoding
+	// NetworkTime says what time it is by the mobile network or a time server, and which of them; the zero time when
+	// neither has told it. It must not block. It is used while the machine's own clock isn't known to be right. nil: there is none.
+	NetworkTime func() (now time.Time, source string)
 
 	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the
 	// goodbye to the broker a stop stays below 10 s.

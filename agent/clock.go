@@ -14,24 +14,26 @@ var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // clockStep is by how much the wall clock may drift from the monotonic one before the queue is told again.
 const clockStep = 2 * time.Second
 
-// watchClock tells the queue how far the wall clock is to be trusted: at once, when that changes, and when the clock was
-// set. The queue then corrects the stamps of messages that were taken in before.
+// watchClock tells the queue what time it is and how far that is to be trusted: at once, when that changes, and when the
+// clock was set. The queue then corrects the stamps of messages that were taken in before.
 func (a *Agent) watchClock(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
-	var told queue.Trust
-	begin := time.Now()
-	var offset time.Duration // of the wall clock against the monotonic one, when the queue was last told
+	var told struct {
+		trust queue.Trust
+		wall  time.Time // what was told
+		at    time.Time // and when, by the clock that doesn't jump
+	}
 	for {
 		now := time.Now()
-		trust := trustOf(now, clockSynced())
-		drift := now.Round(0).Sub(begin.Round(0)) - now.Sub(begin) - offset
-		if trust != queue.TrustUnknown && (trust != told || drift.Abs() > clockStep) {
-			if err := a.cfg.Queue.SetClock(ctx, now, trust); err != nil && ctx.Err() == nil {
+		wall, source, trust := a.presentTime(now)
+		moved := wall.Sub(told.wall.Add(now.Sub(told.at)))
+		if trust != queue.TrustUnknown && (trust > told.trust || trust == told.trust && moved.Abs() > clockStep) {
+			if err := a.cfg.Queue.SetClock(ctx, wall, trust); err != nil && ctx.Err() == nil {
 				a.cfg.Log.Error().Err(err).Msg("the queue can't be told the time")
 			} else {
-				a.cfg.Log.Info().Stringer("trust", trust).Stringer("moved", drift.Round(time.Second)).Msg("clock")
-				told, offset = trust, offset+drift
+				a.cfg.Log.Info().Stringer("trust", trust).Str("source", source).Time("now", wall).Msg("clock")
+				told.trust, told.wall, told.at = trust, wall, now
 			}
 		}
 		select {
@@ -44,6 +46,17 @@ func (a *Agent) watchClock(ctx context.Context) {
 
 // ClockTrust returns how far the machine's wall clock, which shows now, is to be believed.
 func ClockTrust(now time.Time) queue.Trust { return trustOf(now, clockSynced()) }
+
+// presentTime is the machine's, or the network's where the machine's isn't known to be right.
+func (a *Agent) presentTime(now time.Time) (wall time.Time, source string, trust queue.Trust) {
+	trust = trustOf(now, clockSynced())
+	if trust != queue.TrustKnown && a.cfg.NetworkTime != nil {
+		if t, from := a.cfg.NetworkTime(); !t.Before(earliest) {
+			return t, from, queue.TrustKnown
+		}
+	}
+	return now.Round(0), "machine", trust
+}
 
 func trustOf(now time.Time, synced bool) queue.Trust {
 	switch {

@@ -66,6 +66,7 @@ type ModemStatus struct {
 	SignalDBm    *int   `json:"signal_dbm"`
 	Registration string `json:"registration"`
 	IP           string `json:"ip"`
+	Alarm        string `json:"alarm"` // what somebody has to look at although the link goes on; empty: nothing
 }
 
 // StepState is how far one step of the link has come.

@@ -33,25 +33,26 @@ type Conn struct {
 	network       string
 	local, remote net.Addr
 
-	mu       sync.Mutex // never held across anything that blocks
-	out      []byte     // guarded by mu: written, not yet in the module
-	in       []byte     // guarded by mu: received, not yet read
-	outEnds  []int      // guarded by mu: over UDP, the lengths of the datagrams in out
-	inEnds   []int      // guarded by mu: over UDP, the lengths of those in in
-	written  uint64     // guarded by mu
-	ends     []uint64   // guarded by mu: where each Write in out ends, as offsets like written
-	acked    uint64     // guarded by mu
-	waits    []uint64   // guarded by mu: the offsets that somebody waits for in WaitAcked
-	writing  bool       // guarded by mu: a Write is under way; the next waits, so that their bytes don't mix
-	closed   bool       // guarded by mu: by Close
-	readErr  error      // guarded by mu: what Read returns when in is empty
-	writeErr error      // guarded by mu: what Write and WaitAcked return
-	oldest   time.Time  // guarded by mu: when the first byte of out was written
-	readBy   time.Time  // guarded by mu: deadline
-	writeBy  time.Time  // guarded by mu: deadline
-	readable waiters    // guarded by mu
-	writable waiters    // guarded by mu
-	progress waiters    // guarded by mu
+	mu       sync.Mutex     // never held across anything that blocks
+	out      []byte         // guarded by mu: written, not yet in the module
+	in       []byte         // guarded by mu: received, not yet read
+	outEnds  []int          // guarded by mu: over UDP, the lengths of the datagrams in out
+	inEnds   []int          // guarded by mu: over UDP, the lengths of those in in
+	written  uint64         // guarded by mu
+	peer     netip.AddrPort // guarded by mu: who the received data is from
+	ends     []uint64       // guarded by mu: where each Write in out ends, as offsets like written
+	acked    uint64         // guarded by mu
+	waits    []uint64       // guarded by mu: the offsets that somebody waits for in WaitAcked
+	writing  bool           // guarded by mu: a Write is under way; the next waits, so that their bytes don't mix
+	closed   bool           // guarded by mu: by Close
+	readErr  error          // guarded by mu: what Read returns when in is empty
+	writeErr error          // guarded by mu: what Write and WaitAcked return
+	oldest   time.Time      // guarded by mu: when the first byte of out was written
+	readBy   time.Time      // guarded by mu: deadline
+	writeBy  time.Time      // guarded by mu: deadline
+	readable waiters        // guarded by mu
+	writable waiters        // guarded by mu
+	progress waiters        // guarded by mu
 }
 
 // waiters is a condition that can be waited for beside other channels.
@@ -83,6 +84,14 @@ func newConn(m *Modem, t target, local netip.Addr) *Conn {
 
 // LocalAddr is the module's address in the operator's network; its port is not known.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// Peer is the address that the module got for the name that was dialled, or the address that was. It is known, with buffered receive,
+// once something was received, and not valid before.
+func (c *Conn) Peer() netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peer
+}
 
 // RemoteAddr is the address that was dialled, a *net.TCPAddr or *net.UDPAddr, or an Addr when it was a name.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }

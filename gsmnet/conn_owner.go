@@ -1,6 +1,7 @@
 package gsmnet
 
 import (
+	"net/netip"
 	"slices"
 	"syscall"
 	"time"
@@ -71,6 +72,13 @@ func (c *Conn) setAcked(n uint64) {
 	defer c.mu.Unlock()
 	c.acked = n
 	c.progress.wake()
+}
+
+// setPeer notes who the received data is from.
+func (c *Conn) setPeer(a netip.AddrPort) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.peer = a
 }
 
 // received adds what came from the peer.

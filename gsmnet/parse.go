@@ -45,6 +45,16 @@ func parseAcks(line string) (acks, error) {
 	return a, nil
 }
 
+// parsePeer reads the sender from the header of received data, "+QIRD: 116.228.146.250:7070,TCP,36" (G5.4).
+func parsePeer(header string) (netip.AddrPort, bool) {
+	f, ok := fields(header, "+QIRD:")
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	a, err := netip.ParseAddrPort(f[0])
+	return a, err == nil
+}
+
 // parseState reads "STATE: IP INITIAL" (G3.2).
 func parseState(line string) (string, bool) {
 	rest, ok := strings.CutPrefix(line, "STATE:")

@@ -214,6 +214,9 @@ func (m *Modem) readDone(s *socket, r at.Reply, most int, idle bool) {
 		return
 	}
 	if n > 0 {
+		if peer, ok := parsePeer(r.Head); ok {
+			s.conn.setPeer(peer)
+		}
 		s.conn.received(r.Data[0])
 		s.readDue = true // there may be more
 		m.count(func(st *Stats) { st.PayloadIn += uint64(n) })

@@ -43,8 +43,29 @@ type Modem struct {
 	PIN          Secret `yaml:"pin,omitempty"`
 	PINFile      string `yaml:"pin_file"`
 
-	Restart Restart `yaml:"restart"`
+	Roaming    string        `yaml:"roaming"`     // RoamingAllow or RoamingRefuse
+	TimeServer string        `yaml:"time_server"` // HOST:PORT of an SNTP server; "": none
+	Timeouts   ModemTimeouts `yaml:"timeouts"`
+	Restart    Restart       `yaml:"restart"`
 }
+
+// ModemTimeouts are how long the module may take.
+type ModemTimeouts struct {
+	Command    Duration `yaml:"command"`    // an ordinary command
+	Hang       Duration `yaml:"hang"`       // no answer to anything
+	Register   Duration `yaml:"register"`   // to find a network
+	Attach     Duration `yaml:"attach"`     // AT+CGATT
+	Activate   Duration `yaml:"activate"`   // AT+QIACT
+	Open       Duration `yaml:"open"`       // to CONNECT OK
+	Close      Duration `yaml:"close"`      // AT+QICLOSE
+	Deactivate Duration `yaml:"deactivate"` // AT+QIDEACT
+}
+
+// What to do where only a foreign network takes the SIM.
+const (
+	RoamingAllow  = "allow"
+	RoamingRefuse = "refuse"
+)
 
 // Broker describes the MQTT broker and the account there.
 type Broker struct {
@@ -146,7 +167,7 @@ func Default() *Config {
 	return &Config{
 		DataDir: "/var/lib/fieldpost",
 		Link:    LinkModem,
-		Modem:   Modem{Port: "/dev/modem", Baud: 115200},
+		Modem:   Modem{Port: "/dev/modem", Baud: 115200, Roaming: RoamingAllow, Timeouts: modemTimeouts()},
 		// 20 minutes are the most that the large cloud brokers take.
 		Broker: Broker{ReturnAfter: Duration(time.Hour), QoS: 1,
 			KeepaliveMin: Duration(30 * time.Second), KeepaliveMax: Duration(20 * time.Minute)},

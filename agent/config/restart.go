@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Restart says how the module can be restarted when it doesn't take AT+CFUN=1,1: through wires to its pins, or by a program.
@@ -12,6 +13,7 @@ type Restart struct {
 	EmergOff string `yaml:"emerg_off"` // Wire that pulls EMERG_OFF low
 	Status   string `yaml:"status"`    // Wire that shows STATUS
 	Command  List   `yaml:"command"`   // program and arguments
+	Spacing  List   `yaml:"spacing"`   // how long the second, third, … restart in a row waits; Durations, the last one for all that follow; none: the vendor's
 }
 
 // A Wire leads to a pin of the module, or from one.
@@ -42,7 +44,34 @@ func ParseWire(text string) (Wire, error) {
 	return Wire{Chip: chip, Offset: int(offset), Inverted: inverted}, nil
 }
 
+// Waits returns Spacing as durations.
+func (r Restart) Waits() []time.Duration {
+	var waits []time.Duration
+	for _, text := range r.Spacing {
+		var d Duration
+		if d.UnmarshalText([]byte(text)) == nil { // else Validate has refused it
+			waits = append(waits, time.Duration(d))
+		}
+	}
+	return waits
+}
+
+// leastSpacing: restarts that follow one another are a fault of their own.
+const leastSpacing = Duration(time.Minute)
+
+func (c *Config) checkSpacing(k *checker) {
+	for _, text := range c.Modem.Restart.Spacing {
+		var d Duration
+		if err := d.UnmarshalText([]byte(text)); err != nil {
+			k.fail("modem.restart.spacing", "", "%v", err)
+		} else if d < leastSpacing {
+			k.fail("modem.restart.spacing", "", "%v is less than %v: restarts that follow one another are a fault of their own", d, leastSpacing)
+		}
+	}
+}
+
 func (c *Config) checkRestart(k *checker) {
+	c.checkSpacing(k)
 	r := c.Modem.Restart
 	wires := 0
 	for _, w := range []struct{ key, text string }{

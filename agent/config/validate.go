@@ -171,6 +171,9 @@ func (c *Config) checkModem(k *checker) {
 	if m.User == "" && m.PasswordFile+m.Password.Reveal() != "" {
 		k.fail(givenBy("modem.password", m.PasswordFile), "", "is useless without modem.user")
 	}
+	k.oneOf("modem.roaming", m.Roaming, RoamingAllow, RoamingRefuse)
+	c.checkTimeouts(k)
+	c.checkTimeServer(k)
 	c.checkRestart(k)
 }
 

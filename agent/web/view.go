@@ -207,6 +207,9 @@ func linkFacts(st agent.Status) []fact {
 		facts = append(facts,
 			fact{Name: "Operator", Value: known(m.Operator), Note: visible(m.Registration)}, signal,
 			fact{Name: "Module", Value: known(m.Model)}, fact{Name: "Address", Value: known(m.IP)})
+		if m.Alarm != "" {
+			facts = append(facts, fact{Name: "Alarm", Value: visible(m.Alarm)})
+		}
 	} else {
 		way := "the machine's own network"
 		if st.Link.Kind == "modem" {

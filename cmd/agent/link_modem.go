@@ -17,12 +17,14 @@ type modemLink struct {
 	mqttLink
 	open        func() (io.ReadWriteCloser, error)
 	modemConfig gsmnet.Config
+	addresses   *addresses
 	restart     func(port io.ReadWriteCloser) func(context.Context) error // from outside; nil: there is no way
 
 	mu     sync.Mutex // guards what follows; held for copies only
 	modem  *gsmnet.Modem
 	report agent.Report // of the attempt or session that runs
 	info   *agent.ModemStatus
+	time   networkTime
 }
 
 func (l *modemLink) Steps() []agent.Step {
@@ -44,13 +46,18 @@ func (l *modemLink) Connect(ctx context.Context, resume []agent.Resume, report a
 		return nil, linkError(err)
 	}
 	l.learn(ctx, modem)
-	return l.connect(ctx, l.network(), resume, report, func(ctx context.Context, address string) (mqttconn.Conn, error) {
-		conn, err := modem.DialContext(ctx, "tcp", address)
-		if err != nil {
+	l.askTime(ctx, modem)
+	var conn *gsmnet.Conn
+	session, err := l.connect(ctx, l.network(), resume, report, func(ctx context.Context, address string) (_ mqttconn.Conn, err error) {
+		if conn, err = l.addresses.dial(ctx, modem, address); err != nil {
 			return nil, err
 		}
-		return conn.(*gsmnet.Conn), nil
+		return conn, nil
 	})
+	if err == nil {
+		l.addresses.worked(conn)
+	}
+	return session, err
 }
 
 // opened returns the module, opening the port anew when it was lost.
@@ -138,14 +145,31 @@ func (l *modemLink) learn(ctx context.Context, modem *gsmnet.Modem) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.info = &agent.ModemStatus{Model: info.Model, Operator: info.Operator, SignalDBm: info.SignalDBm,
-		Registration: info.Registration, IP: info.IP.String()}
+	l.info = &agent.ModemStatus{Model: info.Model, Operator: info.Operator, SignalDBm: info.SignalDBm, Registration: info.Registration}
+	if info.IP.IsValid() {
+		l.info.IP = info.IP.String()
+	}
+	if !info.Time.IsZero() {
+		l.time.set(info.Time, "network")
+	}
 }
 
 func (l *modemLink) Status() *agent.ModemStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.info
+	if l.modem == nil {
+		return nil
+	}
+	alarm := l.modem.State().Alarm
+	if l.info == nil && alarm == "" {
+		return nil
+	}
+	var m agent.ModemStatus
+	if l.info != nil {
+		m = *l.info
+	}
+	m.Alarm = alarm
+	return &m
 }
 
 func (l *modemLink) Close() error {

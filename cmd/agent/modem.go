@@ -156,8 +156,12 @@ func printInfo(out io.Writer, i control.ModemInfo) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"port", i.Port}, {"module", text(i.Model)}, {"firmware", text(i.Revision)}, {"IMEI", text(i.IMEI)}, {"ICCID", text(i.ICCID)},
-		{"operator", text(i.Operator)}, {"signal", signal}, {"registration", text(i.Registration)}, {"address", text(i.IP)},
+		{"operator", text(i.Operator)}, {"signal", signal}, {"registration", text(i.Registration)}, {"location area", text(i.LAC)}, {"cell", text(i.Cell)}, {"address", text(i.IP)},
+		{"network time", text(i.NetworkTime)}, {"alarm", text(i.Alarm)},
 	} {
+		if line[0] == "alarm" && i.Alarm == nil {
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 	}
 	_ = w.Flush()

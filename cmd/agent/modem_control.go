@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/fieldpost/fieldpost/agent/web/control"
 	"github.com/fieldpost/fieldpost/gsmnet"
@@ -30,8 +31,12 @@ func (m module) Info(ctx context.Context) (control.ModemInfo, error) {
 		Schema: control.ModemInfoSchema, Port: m.port, Model: known(i.Model), Revision: known(i.Revision), IMEI: known(i.IMEI),
 		ICCID: known(i.ICCID), Operator: known(i.Operator), SignalDBm: i.SignalDBm, Registration: known(i.Registration),
 	}
+	info.LAC, info.Cell, info.Alarm = known(i.LAC), known(i.Cell), known(modem.State().Alarm)
 	if i.IP.IsValid() {
 		info.IP = known(i.IP.String())
+	}
+	if !i.Time.IsZero() {
+		info.NetworkTime = known(i.Time.Format(time.RFC3339))
 	}
 	return info, nil
 }

@@ -28,7 +28,12 @@ func modemPort(cfg *config.Config) (open func() (io.ReadWriteCloser, error), rel
 
 // modemConfig is how the module of a configuration is used.
 func modemConfig(cfg *config.Config) gsmnet.Config {
+	t := cfg.Modem.Timeouts
 	return gsmnet.Config{
+		HomeOnly: cfg.Modem.Roaming == config.RoamingRefuse, TimeServer: cfg.Modem.TimeServer, Spacing: cfg.Modem.Restart.Waits(),
+		CommandTimeout: time.Duration(t.Command), HangTimeout: time.Duration(t.Hang), RegisterTimeout: time.Duration(t.Register),
+		AttachTimeout: time.Duration(t.Attach), ActivateTimeout: time.Duration(t.Activate), OpenTimeout: time.Duration(t.Open),
+		CloseTimeout: time.Duration(t.Close), DeactTimeout: time.Duration(t.Deactivate),
 		APN: cfg.Modem.APN, User: cfg.Modem.User, Password: cfg.Modem.Password.Reveal(), PIN: cfg.Modem.PIN.Reveal(),
 		Baud: cfg.Modem.Baud, StateFile: filepath.Join(cfg.DataDir, "modem.json"),
 	}

@@ -64,7 +64,7 @@ func TestModemBesideTheAgent(t *testing.T) {
 	if code != 0 {
 		t.Errorf("info: exit code %d", code)
 	}
-	says(t, stdout, "Quectel_M95", "001017000000017", "890010…0018", "TEST NETWORK", "-71 dBm, good", "home", "10.64.")
+	says(t, stdout, "Quectel_M95", "001017000000017", "890010…0018", "TEST NETWORK", "-71 dBm, good", "home", "2842", "0461", "10.64.", time.Now().UTC().Format("2006-01-"))
 	stdout, _, _ = call(t, "modem", "info", "--full", "--json", "--config", s.conf)
 	if got := decode(t, stdout); got["iccid"] != "89001010000000000018" || got["signal_dbm"] != float64(-71) || got["port"] != port {
 		t.Errorf("info --full --json: %s", stdout)

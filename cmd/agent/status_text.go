@@ -49,6 +49,9 @@ func statusParts(st agent.Status) []part {
 	}}
 	if m := st.Link.Modem; m != nil {
 		who.full = append(who.full, fact{"module", modemLine(m)})
+		if m.Alarm != "" {
+			who.full = append(who.full, fact{"alarm", m.Alarm})
+		}
 	}
 	steps := part{full: stepFacts(st), short: func() []fact { return shortStepFacts(st) }}
 	keepalive := part{}

@@ -88,6 +88,9 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log, Encoding: form,
 		Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 	}
+	if l, ok := link.(*modemLink); ok {
+		agentConfig.NetworkTime = l.NetworkTime
+	}
 	if !w.bare {
 		if err := d.serve(cfg, log, &agentConfig); err != nil {
 			return err
@@ -118,6 +121,10 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 		d.closers = append(d.closers, release)
 	}
 	l := &modemLink{mqttLink: mqtt, open: open, modemConfig: modemConfig(cfg), restart: restarter(cfg.Modem.Restart)}
+	if l.addresses, err = openAddresses(filepath.Join(cfg.DataDir, "addresses")); err != nil {
+		log.Warn().Err(err).Msg("the brokers' addresses are learned anew")
+	}
+	d.memory.add(l.addresses.save)
 	if w.restart != nil {
 		l.restart = func(io.ReadWriteCloser) func(context.Context) error { return w.restart }
 	}

@@ -52,6 +52,7 @@ type Command struct {
 type Reply struct {
 	Lines []string // its Info lines
 	Data  [][]byte // its counted blocks
+	Head  string   // the header of the last of them
 	Final string   // the line that ended it
 
 	// Strays is how many lines came meanwhile that are neither part of the reply nor a known URC. In a reply with counted data

@@ -105,7 +105,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 				d.Handle(t)
 				continue
 			}
-			r.Data = append(r.Data, t.Data)
+			r.Data, r.Head = append(r.Data, t.Data), t.Text
 		case Damage:
 			if c.Counted {
 				return ErrDamaged

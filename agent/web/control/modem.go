@@ -29,7 +29,11 @@ type ModemInfo struct {
 	Operator     *string `json:"operator"`
 	SignalDBm    *int    `json:"signal_dbm"`
 	Registration *string `json:"registration"`
+	LAC          *string `json:"location_area"` // four hexadecimal digits
+	Cell         *string `json:"cell"`          // four hexadecimal digits
 	IP           *string `json:"ip"`
+	NetworkTime  *string `json:"network_time"` // RFC 3339, UTC
+	Alarm        *string `json:"alarm"`        // what somebody has to look at
 }
 
 // ModemInfoSchema is the version of the JSON form of ModemInfo.
