@@ -18,7 +18,7 @@ import (
 
 // batching is an encoding that gathers up to 5 messages for up to a minute.
 func batching(c *agent.Config) {
-	c.Encoding = agent.Encoding{Format: agent.FormatBatch, Topic: "pump-07/batch", MaxMessages: 5, MaxAge: time.Minute}
+	c.Encoding = agent.Encoding{Format: agent.FormatBatch, Topic: "pump-07/batch", Bare: []string{"downlink"}, MaxMessages: 5, MaxAge: time.Minute}
 }
 
 // gathering runs an agent whose only session is s.
@@ -167,6 +167,11 @@ func TestAlarmsAndRetainedMessagesDoNotWait(t *testing.T) {
 		want := []string{"pump-07/batch alarm=4"}
 		if got := published(t, s); !slices.Equal(got, want) {
 			t.Errorf("after an alarm: got %q, want it alone and at once", got)
+		}
+		accept(t, a, queue.Message{Topic: "answer", Lane: queue.Alarm, Source: "downlink", Payload: []byte("done")})
+		want = []string{"answer plain done"}
+		if got := published(t, s); !slices.Equal(got, want) {
+			t.Errorf("after a message of a source that goes plain: got %q, want %q", got, want)
 		}
 		accept(t, a, queue.Message{Topic: "state", Retain: true, Payload: []byte("on")})
 		want = []string{"pump-07/batch a=1 a=2", "state plain on"}

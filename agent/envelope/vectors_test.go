@@ -2,6 +2,7 @@ package envelope_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -143,4 +144,34 @@ func objects(t *testing.T, text string) (list []map[string]any) {
 		list = append(list, o)
 	}
 	return list
+}
+
+// The page about the format shows the vectors as they are, and names all of them.
+func TestDocumentedVectors(t *testing.T) {
+	page, err := os.ReadFile("../../docs/message-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range vectors() {
+		if !strings.Contains(string(page), "`"+name+".bin`") {
+			t.Errorf("docs/message-format.md doesn't name %s.bin", name)
+		}
+	}
+	if id := envelope.Builtin().ID().String(); !strings.Contains(string(page), id) {
+		t.Errorf("docs/message-format.md doesn't name the dictionary %s", id)
+	}
+	_, dump, _ := strings.Cut(string(page), "byte by byte:")
+	_, dump, _ = strings.Cut(dump, "```\n")
+	dump, _, _ = strings.Cut(dump, "```")
+	var digits string
+	for line := range strings.Lines(dump) {
+		digits += strings.ReplaceAll(strings.TrimSpace(line[:min(25, len(line))]), " ", "")
+	}
+	want, err := os.ReadFile(filepath.Join(vectorsDir, "batch-regular.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(want); digits != got {
+		t.Errorf("docs/message-format.md shows batch-regular.bin as\n%s, it is\n%s", digits, got)
+	}
 }
