@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -71,11 +72,21 @@ func (f *feed) guard(ctx context.Context, run func(context.Context) error) (err 
 
 // fail shows a failure of reading, and logs it if it is a new one.
 func (f *feed) fail(err error) {
-	f.tally.failed(err)
+	f.tally.failed(errors.New(withoutPackage(err)))
 	if text := err.Error(); text != f.trouble {
 		f.trouble = text
 		f.log.Warn().Err(err).Msg("can't read, trying again")
 	}
+}
+
+// withoutPackage returns the text of an error for a person who doesn't care
+// which package it comes from.
+func withoutPackage(err error) string {
+	text := err.Error()
+	for _, name := range []string{"source: ", "reading: ", "sysfs: "} {
+		text = strings.TrimPrefix(text, name)
+	}
+	return text
 }
 
 // works ends a failure.
@@ -121,7 +132,11 @@ func (f *feed) poll(ctx context.Context, interval time.Duration, read func(conte
 		if ctx.Err() != nil {
 			return nil
 		}
-		err = errors.Join(err, f.storeOnce(ctx, sets))
+		if storeErr := f.storeOnce(ctx, sets); err == nil {
+			err = storeErr
+		} else if storeErr != nil {
+			err = fmt.Errorf("%w; %w", err, storeErr)
+		}
 		if err != nil {
 			f.fail(err)
 		} else {

@@ -1,7 +1,6 @@
 package sysfs
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -120,7 +119,7 @@ func (r Reader) findFiles() ([]candidate, error) {
 func entries(dir, prefix string) ([]string, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("is the kernel's driver loaded?"), err)
+		return nil, fmt.Errorf("is the kernel's driver loaded? %w", err)
 	}
 	var names []string
 	for _, e := range list {
