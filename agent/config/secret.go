@@ -28,6 +28,16 @@ func secretsOf(c *Config) []secretRef {
 	}
 }
 
+// Secrets returns the texts of all secrets that are set, for a program that has to keep them out of what it writes.
+func (c *Config) Secrets() (list []string) {
+	for _, s := range secretsOf(c) {
+		if *s.value != "" {
+			list = append(list, s.value.Reveal())
+		}
+	}
+	return list
+}
+
 // readSecrets reads the files that the configuration names and checks those
 // that others will read.
 func (l *loader) readSecrets() {

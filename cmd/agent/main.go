@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -36,7 +37,21 @@ func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Wr
 		ee = &exitError{code: exitUsage, err: err}
 	}
 	if ee.err != nil {
-		fmt.Fprintln(errOut, "fieldpost:", ee.err)
+		say(errOut, ee.err)
 	}
 	return ee.code
+}
+
+// say prints an error, for a moment at most: a service manager that doesn't read must not keep an agent that has failed
+// from ending.
+func say(out io.Writer, err error) {
+	said := make(chan struct{})
+	go func() { // ends with the process where nobody reads
+		defer close(said)
+		fmt.Fprintln(out, "fieldpost:", err)
+	}()
+	select {
+	case <-said:
+	case <-time.After(2 * time.Second):
+	}
 }

@@ -3,18 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/rs/zerolog"
-	"github.com/rs/zerolog/diode"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/queue"
@@ -45,12 +40,12 @@ nothing flows. Exit code 75: something that a restart may cure; 78: the configur
 }
 
 func run(ctx context.Context, cfg *config.Config, trace string, errOut io.Writer) error {
-	log, flush, err := newLogger(cfg.Log, errOut)
+	log, lines, flush, err := newLogger(cfg.Log, errOut)
 	if err != nil {
 		return err
 	}
 	defer flush()
-	d, err := wiring{trace: trace}.wire(cfg, log)
+	d, err := wiring{trace: trace, logged: lines.all}.wire(cfg, log)
 	if err != nil {
 		return startError(err)
 	}
@@ -110,22 +105,4 @@ func feedWatchdog(ctx context.Context, q *queue.Queue) {
 			return
 		}
 	}
-}
-
-// newLogger writes to out without ever blocking whoever logs: a pipe that nobody reads must not stop a reading. flush
-// waits until what was logged has been written.
-func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, flush func(), err error) {
-	level, err := zerolog.ParseLevel(cfg.Level)
-	if err != nil {
-		return log, nil, &exitError{exitConfig, fmt.Errorf("log.level: %w", err)}
-	}
-	f, _ := out.(*os.File)
-	if cfg.Format == "console" || cfg.Format == "auto" && f != nil && term.IsTerminal(int(f.Fd())) {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: os.Getenv("NO_COLOR") != ""}
-	}
-	w := diode.NewWriter(struct{ io.Writer }{out}, 1000, 0, // without out's Close: standard error outlives the log
-		func(missed int) {
-			fmt.Fprintf(out, "fieldpost: %d log lines were dropped: standard error is not read fast enough\n", missed)
-		})
-	return zerolog.New(w).Level(level).With().Timestamp().Logger(), func() { _ = w.Close() }, nil
 }

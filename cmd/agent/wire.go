@@ -31,7 +31,8 @@ type device struct {
 	module  control.Modem // nil on the machine's own network
 	pulse   *pulse
 	memory  memory
-	closers []func() error // in the order of making
+	logged  func() []string // the last lines of the log; nil: they are not kept
+	closers []func() error  // in the order of making
 }
 
 // wiring says how an agent is to be put together, beyond its configuration.
@@ -40,11 +41,12 @@ type wiring struct {
 	restart  func(context.Context) error        // restarts the module; nil follows the configuration
 	bare     bool                               // no listeners and no control socket
 	trace    string                             // file for the serial dialogue; "": none
+	logged   func() []string                    // the last lines of the log; nil: they are not kept
 }
 
 // wire makes an agent from its configuration.
 func (w wiring) wire(cfg *config.Config, log zerolog.Logger) (*device, error) {
-	d := &device{}
+	d := &device{logged: w.logged}
 	if err := d.build(w, cfg, log); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -189,6 +191,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 		Queue:      d.queue,
 		Reconnect:  func() { d.agent.Reconnect() },
 		Modem:      d.module,
+		Logged:     d.logged,
 	})
 }
 

@@ -82,6 +82,13 @@ func (c *Client) Send(ctx context.Context, topic string, payload []byte, opts Se
 	return stored.Seq, err
 }
 
+// Log returns the last lines of the agent's log.
+func (c *Client) Log(ctx context.Context) (Log, error) {
+	var l Log
+	err := c.ask(ctx, http.MethodGet, "/v1/log", nil, &l)
+	return l, err
+}
+
 // Reconnect makes the agent connect now, whether it waits for its next attempt or is connected. It returns at once; Status tells
 // what comes of it.
 func (c *Client) Reconnect(ctx context.Context) error {

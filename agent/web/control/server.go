@@ -28,6 +28,9 @@ type Config struct {
 	// Reconnect makes the link connect now; it doesn't block.
 	Reconnect func()
 
+	// Logged returns the last lines of the log, oldest first; nil: they are not kept.
+	Logged func() []string
+
 	// Modem is the module behind the link; nil: there is none.
 	Modem Modem
 
@@ -58,6 +61,7 @@ func New(cfg Config) (*Server, error) {
 	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
 	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
 	s.mux.HandleFunc("POST /v1/reconnect", s.reconnect)
+	s.mux.HandleFunc("GET /v1/log", s.log)
 	s.handleModem()
 	s.handleQueue()
 	return s, nil
@@ -104,4 +108,18 @@ func fail(w http.ResponseWriter, status int, code Code, text string) {
 func (s *Server) reconnect(w http.ResponseWriter, _ *http.Request) {
 	s.cfg.Reconnect()
 	reply(w, http.StatusAccepted, struct{}{})
+}
+
+// Log is the last lines of the running agent's log.
+type Log struct {
+	Schema int      `json:"schema"` // 1
+	Lines  []string `json:"lines"`  // oldest first
+}
+
+func (s *Server) log(w http.ResponseWriter, _ *http.Request) {
+	l := Log{Schema: 1, Lines: []string{}}
+	if s.cfg.Logged != nil {
+		l.Lines = append(l.Lines, s.cfg.Logged()...)
+	}
+	reply(w, http.StatusOK, l)
 }
