@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -22,6 +23,7 @@ const (
 	CauseDNS         Cause = "dns"         // the broker's name cannot be resolved
 	CauseRefused     Cause = "refused"     // nothing listens at the broker's address
 	CauseTimeout     Cause = "timeout"     // no answer in time
+	CauseHungUp      Cause = "hung up"     // the other side closed the connection
 	CauseNetwork     Cause = "network"     // the connection broke, or any other failure below MQTT
 	CauseTLS         Cause = "tls"         // the TLS handshake failed
 	CauseCertificate Cause = "certificate" // a certificate was not accepted, by us or by the broker
@@ -103,6 +105,8 @@ func netCause(err error) Cause {
 		return CauseDNS
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return CauseRefused
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return CauseHungUp
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return CauseTimeout
 	case errors.As(err, &timeout) && timeout.Timeout():

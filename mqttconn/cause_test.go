@@ -45,8 +45,8 @@ func TestCauseOf(t *testing.T) {
 		{"the broker's view: bytes changed", remote(20), mqttconn.CauseNetwork},
 		{"the broker's view: bytes changed in the handshake", remote(50), mqttconn.CauseNetwork},
 		{"no TLS", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, mqttconn.CauseTLS},
-		{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, mqttconn.CauseNetwork},
-		{"end", io.EOF, mqttconn.CauseNetwork},
+		{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, mqttconn.CauseHungUp},
+		{"end", io.EOF, mqttconn.CauseHungUp},
 		{"closed below", net.ErrClosed, mqttconn.CauseNetwork},
 		{"unknown", errors.New("x"), mqttconn.CauseNetwork},
 	}

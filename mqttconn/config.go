@@ -56,6 +56,9 @@ type Config struct {
 	// 3000 B/s stood idle at QoS 1 (17.9 messages/s of 137 bytes with 7300, 19.6 with this, 20 at QoS 0). It is also
 	// all that a broken connection can make us send twice.
 	WindowMessages, WindowBytes int
+	// FirstWindow is how many bytes the window has at first; it doubles with each round trip in which all of it arrives, since after
+	// an outage of the broker a whole fleet begins with a backlog. 0: 1460, one send of a module.
+	FirstWindow int
 	// MaxInbound is the largest packet accepted from the broker; 0: 64 KiB. A larger message is read past without being kept,
 	// acknowledged so that it doesn't come again, counted in [Stats.Oversize] and told to Oversize.
 	MaxInbound int
@@ -100,6 +103,7 @@ const (
 	defaultAckedWait      = 60 * time.Second
 	defaultWindowMessages = 96
 	defaultWindowBytes    = 9 * 1460
+	defaultFirstWindow    = 1460
 	defaultMaxInbound     = 64 << 10
 
 	minKeepAlive = 30 * time.Second
@@ -130,6 +134,7 @@ func (c Config) withDefaults() Config {
 	setDuration(&c.AckedWait, defaultAckedWait)
 	setInt(&c.WindowMessages, defaultWindowMessages)
 	setInt(&c.WindowBytes, defaultWindowBytes)
+	setInt(&c.FirstWindow, defaultFirstWindow)
 	setInt(&c.MaxInbound, defaultMaxInbound)
 	if c.TLS != nil {
 		c.TLS = c.TLS.Clone()
@@ -162,7 +167,7 @@ func (c Config) Validate() error {
 		return fault("KeepAlive", "must be in whole seconds")
 	case c.PingTimeout < 0 || c.ConnectTimeout < 0 || c.WriteTimeout < 0 || c.AnswerTimeout < 0 || c.AckedWait < 0:
 		return fault("a timeout", "is negative")
-	case c.WindowMessages < 0 || c.WindowBytes < 0 || c.MaxInbound < 0:
+	case c.WindowMessages < 0 || c.WindowBytes < 0 || c.FirstWindow < 0 || c.MaxInbound < 0:
 		return fault("a limit", "is negative")
 	case len(c.Subscriptions) > 0 && c.Handler == nil:
 		return fault("Subscriptions", "need a Handler")

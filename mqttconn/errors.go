@@ -7,6 +7,7 @@ type Error struct {
 	Op    string // "config", "connect", "session", "publish", "subscribe"
 	Cause Cause
 	Err   error
+	Seq   uint64 // with [CauseUnanswered]: the message whose bytes have arrived and that the broker stays silent about; else 0
 }
 
 func (e *Error) Error() string {

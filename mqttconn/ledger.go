@@ -51,6 +51,7 @@ type ledger struct {
 	all     map[*entry]struct{}
 	window  int // messages in the window
 	bytes   int
+	opened  int // how far the window has opened, up to maxBytes
 	ended   error // set once: why nothing more is accepted
 	noCount bool  // the connection cannot tell what was acknowledged
 	stats   Stats
@@ -67,6 +68,7 @@ func newLedger(cfg Config, fail func(error)) *ledger {
 		maxMessages:   cfg.WindowMessages,
 		maxBytes:      cfg.WindowBytes,
 		fail:          fail,
+		opened:        cfg.FirstWindow,
 		byID:          make(map[uint16]*entry),
 		all:           make(map[*entry]struct{}),
 		room:          make(chan struct{}, 1),
@@ -141,7 +143,7 @@ func (l *ledger) tryAdmit(m Message) (*entry, error) {
 		return nil, &Error{Op: "publish", Cause: CauseConfig,
 			Err: errors.New("this connection cannot tell which bytes were acknowledged, so QoS 0 can never be proven: use QoS 1")}
 	}
-	full := l.window >= l.maxMessages || l.bytes+m.size() > l.maxBytes
+	full := l.window >= l.maxMessages || l.bytes+m.size() > min(l.opened, l.maxBytes)
 	if full && l.window > 0 {
 		return nil, nil
 	}
@@ -236,19 +238,22 @@ func (l *ledger) wrote(entries []*entry, end uint64) {
 	signal(l.changed)
 }
 
+// unanswered ends the session for a message that has waited too long. If its bytes have not arrived either, the way is dead
+// and the message not to blame.
 func (l *ledger) unanswered(e *entry) {
 	l.mu.Lock()
-	over := e.resolved || e.answered
+	over, arrived := e.resolved || e.answered, e.acked || l.release == ReleaseBroker
 	l.mu.Unlock()
 	if over {
 		return
 	}
-	what := "the broker's answer to"
-	if e.qos == 0 {
-		what = "the acknowledgement of"
+	fault := &Error{Op: "session", Cause: CauseUnanswered}
+	if e.qos > 0 && arrived {
+		fault.Err, fault.Seq = fmt.Errorf("the broker has message %d for %v and does not answer for it", e.seq, l.answerTimeout), e.seq
+	} else {
+		fault.Err = fmt.Errorf("the bytes of message %d were not acknowledged within %v", e.seq, l.answerTimeout)
 	}
-	l.fail(&Error{Op: "session", Cause: CauseUnanswered,
-		Err: fmt.Errorf("%s message %d did not come within %v", what, e.seq, l.answerTimeout)})
+	l.fail(fault)
 }
 
 func (l *ledger) snapshot() Stats {

@@ -28,6 +28,7 @@ func (l *ledger) answer(kind byte, id uint16) bool {
 	}
 	e.answered = true
 	delete(l.byID, id)
+	l.widen(e)
 	l.leaveWindow(e)
 	if l.settle(e) || e.resolved {
 		return true
@@ -102,6 +103,9 @@ func (l *ledger) resolve(e *entry, err error) {
 	if e.limit != nil {
 		e.limit.Stop()
 	}
+	if err == nil {
+		l.widen(e)
+	}
 	l.leaveWindow(e)
 	delete(l.all, e)
 	if err == nil {
@@ -110,6 +114,13 @@ func (l *ledger) resolve(e *entry, err error) {
 		l.stats.Failed++
 	}
 	e.receipt.resolve(err)
+}
+
+// widen opens the window by what has arrived. Called with mu held, before the message leaves the window.
+func (l *ledger) widen(e *entry) {
+	if e.inWindow {
+		l.opened = min(l.opened+e.bytes, l.maxBytes)
+	}
 }
 
 // leaveWindow is called with mu held.

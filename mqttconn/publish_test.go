@@ -23,7 +23,8 @@ func TestWindow(t *testing.T) {
 		{"messages", mqttconn.Config{WindowMessages: 3}, 10, 3},
 		{"bytes", mqttconn.Config{WindowBytes: 1000}, 200, 4},
 		{"one larger than all", mqttconn.Config{WindowBytes: 1000}, 5000, 1},
-		{"defaults", mqttconn.Config{}, 137, 87},
+		{"at first", mqttconn.Config{}, 137, 9},
+		{"wide open", mqttconn.Config{FirstWindow: 1 << 20}, 137, 87},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -53,6 +54,33 @@ func TestWindow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDrainBeginsSlowly has a backlog and a broker that answers once a second: each second twice as much is on its way, up
+// to the window.
+func TestDrainBeginsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{answer: silent}
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07"})
+		go func() {
+			for seq := uint64(1); ; seq++ { // packets of 146 bytes after their fixed header
+				if _, err := s.Publish(t.Context(), mqttconn.Message{Seq: seq, Topic: "site/pump", QoS: 1, Payload: make([]byte, 133)}); err != nil {
+					return
+				}
+			}
+		}()
+		answered := 0
+		for i, want := range []int{10, 20, 40, 80, 90, 90} {
+			time.Sleep(time.Second)
+			sent := b.count("PUBLISH")
+			if got := sent - answered; got != want {
+				t.Errorf("round %d: %d messages on their way, want %d", i, got, want)
+			}
+			for ; answered < sent; answered++ {
+				b.push(ackBytes(packets.Puback, uint16(answered+1))...)
+			}
+		}
+	})
 }
 
 func TestPublishKeepsNothingOfTheCaller(t *testing.T) {
@@ -99,7 +127,7 @@ func TestInvalidMessages(t *testing.T) {
 func TestGathering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{answer: silent}
-		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07"})
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", FirstWindow: 1 << 20})
 		synctest.Wait()
 		before := b.wire().up.writeCalls()
 		publish(t, s, mqttconn.Message{Seq: 1, QoS: 1, Payload: make([]byte, 100)})
@@ -144,7 +172,7 @@ func TestPublishWhileTheConnectionEnds(t *testing.T) {
 			s, err := mqttconn.Connect(t.Context(), func(ctx context.Context) (mqttconn.Conn, error) {
 				c, err := b.dial(ctx)
 				return &cuttingConn{c.(*clientEnd), uint64(2000 + 331*(round%60))}, err
-			}, mqttconn.Config{ClientID: "pump-07", WindowMessages: 10_000, WindowBytes: 1 << 24})
+			}, mqttconn.Config{ClientID: "pump-07", WindowMessages: 10_000, WindowBytes: 1 << 24, FirstWindow: 1 << 24})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -69,7 +69,7 @@ func TestPingUnanswered(t *testing.T) {
 func TestPingOvertakesTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{answer: silent}
-		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", KeepAlive: 30 * time.Second})
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", FirstWindow: 1 << 20, KeepAlive: 30 * time.Second})
 		b.wire().up.stall(true)
 		for seq := range uint64(30) {
 			publish(t, s, mqttconn.Message{Seq: seq, QoS: 1, Payload: make([]byte, 200)})
@@ -107,7 +107,7 @@ func TestNoPingWhileMessagesFlow(t *testing.T) {
 func TestCloseSendsWhatIsQueuedAndSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{answer: silent}
-		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07"})
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", FirstWindow: 1 << 20})
 		var receipts []*mqttconn.Receipt
 		for seq := range uint64(20) {
 			receipts = append(receipts, publish(t, s, mqttconn.Message{Seq: seq, QoS: 1, Payload: make([]byte, 200)}))
@@ -138,7 +138,7 @@ func TestUnexpectedEndLeavesTheWill(t *testing.T) {
 		b := &fakeBroker{}
 		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07"})
 		b.wire().server().Close()
-		wantEnd(t, s, mqttconn.CauseNetwork, "lost", "EOF")
+		wantEnd(t, s, mqttconn.CauseHungUp, "lost", "EOF")
 		if err := s.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
