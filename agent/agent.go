@@ -37,6 +37,8 @@ type Config struct {
 	// neither has told it. It must not block. It is used while the machine's own clock isn't known to be right. nil: there is none.
 	NetworkTime func() (now time.Time, source string)
 
+	// PoisonAfter is how often the broker has to end the connection at a message until that is taken for poison; 0: never.
+	PoisonAfter int
 	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the
 	// goodbye to the broker a stop stays below 10 s.
 	StopWait time.Duration
@@ -59,6 +61,8 @@ type Agent struct {
 	started time.Time
 	kick    chan struct{} // capacity 1: cuts a wait between two attempts short
 	part    chan struct{} // capacity 1: ends a session that stands
+
+	trials map[uint64]*trial // by sequence; supervising goroutine only
 }
 
 // New makes an agent; it does nothing before Run.
@@ -83,6 +87,7 @@ func New(cfg Config) (*Agent, error) {
 		started: now,
 		kick:    make(chan struct{}, 1),
 		part:    make(chan struct{}, 1),
+		trials:  make(map[uint64]*trial),
 	}, nil
 }
 

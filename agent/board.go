@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -204,6 +205,27 @@ func (b *board) landed(seqs []uint64, delivered bool, now time.Time) {
 		b.delivery.Delivered += uint64(len(seqs))
 		b.delivery.LastDeliveredAt = &now
 	}
+}
+
+// parted counts the end of a flight that has proved nothing about its messages.
+func (b *board) parted(messages int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.delivery.InFlight -= uint64(messages)
+}
+
+// sentList lists the messages that were published and not released.
+func (b *board) sentList() []uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.sent))
+}
+
+// forget drops a message that has left the queue undelivered.
+func (b *board) forget(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sent, seq)
 }
 
 // stepOf names the step at which a cause shows.

@@ -25,16 +25,17 @@ type sent struct {
 
 // serve delivers over one session until it ends or ctx does, and returns why it ended (nil: ctx). When it returns, nothing
 // of the session is left.
-func (a *Agent) serve(ctx context.Context, s Session, resume []Resume) error {
+func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) error {
 	receipts := make(chan sent, 1024) // wider than any window: the collector never holds the publisher up
 	collected := make(chan struct{})
 	go func() {
 		defer close(collected)
-		a.collect(receipts)
+		a.collect(receipts, t)
 	}()
 
 	publishing, stopWatching := a.publishing(ctx, s)
-	err := a.publish(publishing, s, resume, receipts)
+	c := &courier{agent: a, session: s, trip: t, out: receipts}
+	err := c.publish(publishing, resume)
 	parting := context.Cause(publishing)
 	stopWatching()
 	close(receipts)
@@ -62,6 +63,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume) error {
 	case ctx.Err() != nil:
 		return nil
 	case broke != nil:
+		a.blame(c, broke)
 		return broke
 	case parting != nil:
 		return parting
@@ -106,36 +108,69 @@ func (a *Agent) publishing(ctx context.Context, s Session) (publishing context.C
 	}
 }
 
+// courier publishes over one session. It belongs to the goroutine that supervises the link.
+type courier struct {
+	agent   *Agent
+	session Session
+	trip    *trip
+	out     chan<- sent
+
+	gatherer *gatherer
+	suspects suspects
+}
+
 // publish hands messages to the session in the order of the queue; what the broker's session still knows goes first and
 // isn't published again.
-func (a *Agent) publish(ctx context.Context, s Session, resume []Resume, out chan<- sent) error {
+func (c *courier) publish(ctx context.Context, resume []Resume) error {
+	a := c.agent
 	resumed := make(map[uint64]bool)
-	for _, r := range s.Resumed() {
+	for _, r := range c.session.Resumed() {
 		members := membersOf(resume, r.Seq())
 		for _, seq := range members {
-			resumed[seq] = true
+			resumed[seq] = !c.trip.orphans[r.Seq()]
 		}
-		a.board.departed(members, time.Now())
-		out <- sent{r, members}
+		c.depart(r, members)
 	}
-	g := newGatherer(a.cfg.Queue, a.packer, resumed)
+	c.gatherer = newGatherer(a.cfg.Queue, a.packer, resumed)
+	c.gatherer.apart = a.isSuspect
 	for {
-		group, err := g.next(ctx)
+		group, alone, err := c.next(ctx)
 		if err != nil {
 			return err
 		}
-		parcels, sizes := a.packer.pack(group)
-		for i, parcel := range parcels {
-			r, err := s.Publish(ctx, parcel)
-			if err != nil {
-				return err
-			}
-			members := parcel.members()
-			a.board.departed(members, time.Now())
-			a.board.packed(len(members), sizes[i], len(parcel.Topic)+len(parcel.Payload))
-			out <- sent{r, members}
+		if alone {
+			err = c.publishAlone(ctx, group)
+		} else {
+			err = c.publishGroup(ctx, group)
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+func (c *courier) publishGroup(ctx context.Context, group []queue.Message) error {
+	parcels, sizes := c.agent.packer.pack(group)
+	for i, parcel := range parcels {
+		members := parcel.members()
+		r, err := c.session.Publish(ctx, parcel)
+		if errors.Is(err, ErrUndeliverable) && len(members) == 1 {
+			c.agent.setAside(members[0], err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.depart(r, members)
+		c.agent.board.packed(len(members), sizes[i], len(parcel.Topic)+len(parcel.Payload))
+	}
+	return nil
+}
+
+func (c *courier) depart(r Receipt, members []uint64) {
+	c.trip.departed(r.Seq())
+	c.agent.board.departed(members, time.Now())
+	c.out <- sent{r, members}
 }
 
 // membersOf are the messages of the flight that bears the sequence.
@@ -150,16 +185,22 @@ func membersOf(resume []Resume, seq uint64) []uint64 {
 
 // collect releases every message whose receipt proves it, and forgets the others: they stay in the queue and go out again
 // in the next session. It is the only caller of Release.
-func (a *Agent) collect(receipts <-chan sent) {
+func (a *Agent) collect(receipts <-chan sent, t *trip) {
 	for r := range receipts {
 		<-r.Done()
 		err := r.Err()
-		if err == nil {
-			if err = a.cfg.Queue.Release(r.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
+		switch {
+		case t.orphans[r.Seq()]: // only its packet id was freed
+			a.board.parted(len(r.members))
+		case err == nil:
+			if err := a.cfg.Queue.Release(r.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
 				a.cfg.Log.Error().Err(err).Uint64("seq", r.Seq()).Msg("message was delivered but can't be released; it will be sent again")
 			}
+			a.board.landed(r.members, true, time.Now())
+		default:
+			a.board.landed(r.members, false, time.Now())
 		}
-		a.board.landed(r.members, err == nil, time.Now())
+		t.landed(r.Seq(), err == nil)
 	}
 }
 

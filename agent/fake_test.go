@@ -67,8 +67,12 @@ func (s *session) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, e
 	}
 	r := &receipt{message: p.Message, more: p.More, done: make(chan struct{})}
 	s.mu.Lock()
+	err := s.err
 	s.open = append(s.open, r)
 	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	s.published <- r
 	return r, nil
 }

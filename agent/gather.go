@@ -14,7 +14,8 @@ type gatherer struct {
 	reader *queue.Reader
 	packer *packer
 	queue  *queue.Queue
-	skip   map[uint64]bool // already on their way
+	skip   map[uint64]bool          // already on their way
+	apart  func(queue.Message) bool // what must not travel with others; nil: nothing
 
 	open map[stretch]*bundle
 	held *queue.Message // taken from the reader, and next in turn
@@ -52,6 +53,9 @@ func (g *gatherer) next(ctx context.Context) ([]queue.Message, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if ok && g.apart != nil && g.apart(m) {
+			return []queue.Message{m}, nil
 		}
 		if ok && (m.Lane == queue.Alarm || !g.packer.gathers(&m) && len(g.open) == 0) {
 			return []queue.Message{m}, nil

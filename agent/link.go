@@ -65,6 +65,10 @@ type LinkError struct {
 	Why   string // what a person reads in the status; "": the text of Err
 	// Others says that another broker is tried next: there is no reason to wait until a person has mended this one.
 	Others bool
+	// HungUp says that the broker ended a session, Unanswered which message it has and doesn't answer for; 0: none. Either can be
+	// the work of a message that it can't bear.
+	HungUp     bool
+	Unanswered uint64
 }
 
 func (e *LinkError) Error() string { return e.Err.Error() }
@@ -119,7 +123,8 @@ type Resume struct {
 
 // Session is a standing MQTT session.
 type Session interface {
-	// Publish hands a parcel over; it blocks while the window is full. Parcels go out in the order of the calls.
+	// Publish hands a parcel over; it blocks while the window is full. Parcels go out in the order of the calls. The error wraps
+	// ErrUndeliverable for one that will never be accepted.
 	Publish(ctx context.Context, p Parcel) (Receipt, error)
 	// Resumed returns the receipts of the parcels that the broker's session still knows and that are on their way again.
 	Resumed() []Receipt

@@ -12,7 +12,7 @@ func (a *Agent) supervise(ctx context.Context) {
 		var stood time.Duration
 		if err == nil {
 			begin := time.Now()
-			err = a.serve(ctx, session, resume)
+			err = a.serve(ctx, session, resume, newTrip(resume))
 			stood = time.Since(begin)
 			if err == errReturning || err == errAsked {
 				a.board.down(nil, time.Now())
@@ -35,6 +35,7 @@ func (a *Agent) supervise(ctx context.Context) {
 
 // connect makes one attempt. It also returns what it has asked the session to resume.
 func (a *Agent) connect(ctx context.Context) (Session, []Resume, error) {
+	a.forgetGone()
 	resume, err := a.resume()
 	if err != nil {
 		return nil, nil, err
@@ -48,6 +49,24 @@ func (a *Agent) connect(ctx context.Context) (Session, []Resume, error) {
 	a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Int("resumed", len(session.Resumed())).
 		Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("connected")
 	return session, resume, nil
+}
+
+// forgetGone drops what is remembered of messages that have left the queue undelivered.
+func (a *Agent) forgetGone() {
+	gone := func(seq uint64) bool {
+		_, err := a.cfg.Queue.Get(seq)
+		return isGone(err)
+	}
+	for _, seq := range a.board.sentList() {
+		if gone(seq) {
+			a.board.forget(seq)
+		}
+	}
+	for seq := range a.trials {
+		if gone(seq) {
+			delete(a.trials, seq)
+		}
+	}
 }
 
 // report is what the link is given to tell where a step stands.
@@ -89,6 +108,12 @@ func (a *Agent) resume() ([]Resume, error) {
 		}
 		if parcel.Topic != "" {
 			a.board.sentBefore(parcel.members())
+		}
+		if r, resumable, suspect := a.freed(f, parcel); suspect {
+			if resumable {
+				list = append(list, r)
+			}
+			continue
 		}
 		// Without a message, since it was dropped or has expired meanwhile, the broker is told to give the packet id free.
 		list = append(list, Resume{Flight: f, Message: parcel.Message})

@@ -51,7 +51,7 @@ type ledger struct {
 	all     map[*entry]struct{}
 	window  int // messages in the window
 	bytes   int
-	opened  int // how far the window has opened, up to maxBytes
+	opened  int   // how far the window has opened, up to maxBytes
 	ended   error // set once: why nothing more is accepted
 	noCount bool  // the connection cannot tell what was acknowledged
 	stats   Stats

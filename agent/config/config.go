@@ -80,6 +80,7 @@ type Broker struct {
 	Keepalive    Auto     `yaml:"keepalive"`     // longest silence; 0: learned
 	KeepaliveMin Duration `yaml:"keepalive_min"` // bounds of what is learned
 	KeepaliveMax Duration `yaml:"keepalive_max"`
+	PoisonAfter  int      `yaml:"poison_after"` // ends of the connection at one message until that is suspect; 0: never
 }
 
 // Queue bounds what is kept on disk.
@@ -169,7 +170,7 @@ func Default() *Config {
 		Link:    LinkModem,
 		Modem:   Modem{Port: "/dev/modem", Baud: 115200, Roaming: RoamingAllow, Timeouts: modemTimeouts()},
 		// 20 minutes are the most that the large cloud brokers take.
-		Broker: Broker{ReturnAfter: Duration(time.Hour), QoS: 1,
+		Broker: Broker{ReturnAfter: Duration(time.Hour), PoisonAfter: 5, QoS: 1,
 			KeepaliveMin: Duration(30 * time.Second), KeepaliveMax: Duration(20 * time.Minute)},
 		Queue: Queue{
 			MaxBytes:     64 * MiB,

@@ -176,6 +176,7 @@ func TestRefused(t *testing.T) {
 		{"broker.qos", "3", "from 0 to 2"},
 		{"broker.qos", "-1", "from 0 to 2"},
 		{"broker.return_after", "10s", "from 1m to"},
+		{"broker.poison_after", "-1", "from 0 to"},
 		{"broker.keepalive", "10m", "below 10m"},
 		{"broker.keepalive", "1s", "at least 30s"},
 		{"broker.keepalive", "often", "or auto"},

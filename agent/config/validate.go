@@ -259,6 +259,7 @@ func (c *Config) checkBroker(k *checker) {
 		k.fail(givenBy("broker.password", b.PasswordFile), "", "needs broker.username: MQTT takes a password only beside a user name")
 	}
 	between(k, "broker.qos", b.QoS, 0, 2)
+	between(k, "broker.poison_after", b.PoisonAfter, 0, 1000)
 	if v := time.Duration(b.Keepalive); v != 0 && (v < minKeepalive || v >= maxKeepalive) {
 		k.fail("broker.keepalive", "write auto to have it learned", "%v is out of range: it must be at least %v and below %v, after which a silent connection is forgotten by the network",
 			b.Keepalive, Duration(minKeepalive), Duration(maxKeepalive))

@@ -49,5 +49,6 @@ var mqttCauses = map[mqttconn.Cause]agent.Cause{
 	mqttconn.CauseUnanswered:  agent.CauseMQTT,
 	mqttconn.CauseSilent:      agent.CauseMQTT,
 	mqttconn.CauseConfig:      agent.CauseMQTT,
+	mqttconn.CauseHungUp:      agent.CauseMQTT,
 	mqttconn.CauseNetwork:     agent.CauseTCP,
 }

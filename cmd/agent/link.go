@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -108,6 +109,9 @@ func (s mqttSession) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt
 	m := toMQTT(p.Message, s.history)
 	m.More = p.More
 	r, err := s.Session.Publish(ctx, m)
+	if errors.Is(err, mqttconn.ErrInvalid) {
+		return nil, fmt.Errorf("%w: %w", agent.ErrUndeliverable, err)
+	}
 	if err != nil {
 		return nil, linkError(err)
 	}
@@ -127,12 +131,17 @@ func (s mqttSession) Err() error {
 	if err == nil {
 		return nil
 	}
-	switch cause := causeOf(err); cause {
-	case agent.CauseTCP, agent.CauseMQTT, agent.CauseContext, agent.CauseUnknown: // what broke a standing session is less certain than that it broke
-		return &agent.LinkError{Cause: agent.CauseLost, Err: err, Why: why(err)}
-	default:
-		return linkError(err)
+	le := *linkError(err)
+	le.HungUp = mqttconn.CauseOf(err) == mqttconn.CauseHungUp
+	var own *mqttconn.Error
+	if errors.As(err, &own) {
+		le.Unanswered = own.Seq
 	}
+	switch le.Cause {
+	case agent.CauseTCP, agent.CauseMQTT, agent.CauseContext, agent.CauseUnknown: // what broke a standing session is less certain than that it broke
+		le.Cause = agent.CauseLost
+	}
+	return &le
 }
 
 func (s mqttSession) Bytes() (up, down uint64) {

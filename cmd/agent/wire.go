@@ -87,7 +87,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
-		Queue: q, Link: link, Retry: retry(), Check: check(cfg), Log: log, Encoding: form,
+		Queue: q, Link: link, Retry: retry(), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
 		Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 	}
 	if l, ok := link.(*modemLink); ok {

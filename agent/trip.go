@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"slices"
+	"sync"
+)
+
+// trip is what became of the messages of one session.
+type trip struct {
+	orphans map[uint64]bool // flights that are resumed only to free their packet ids: their messages are gone
+
+	mu     sync.Mutex    // guards what follows
+	flying []uint64      // sent and not proved, in the order of their departure; what a session leaves here is unproved
+	open   int           // of flying, those whose fate in this session is not known yet
+	proved int           // messages of this session that have arrived
+	moved  chan struct{} // capacity 1: open or proved has changed
+}
+
+func newTrip(resume []Resume) *trip {
+	t := &trip{orphans: make(map[uint64]bool), moved: make(chan struct{}, 1)}
+	for _, r := range resume {
+		if r.Message.Topic == "" {
+			t.orphans[r.Flight.Seq] = true
+		}
+	}
+	return t
+}
+
+func (t *trip) departed(seq uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flying = append(t.flying, seq)
+	t.open++
+}
+
+// landed notes the fate of a message in this session; an orphan's end proves nothing.
+func (t *trip) landed(seq uint64, arrived bool) {
+	t.mu.Lock()
+	t.open--
+	if arrived {
+		t.flying = slices.DeleteFunc(t.flying, func(s uint64) bool { return s == seq })
+		if !t.orphans[seq] {
+			t.proved++
+		}
+	}
+	t.mu.Unlock()
+	signal(t.moved)
+}
+
+// state tells how many messages are on their way, and how many have arrived.
+func (t *trip) state() (open, proved int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open, t.proved
+}
+
+// head is the oldest message of the session that has not arrived; 0: there is none.
+func (t *trip) head() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.flying) == 0 {
+		return 0
+	}
+	return t.flying[0]
+}
