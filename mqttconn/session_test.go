@@ -211,7 +211,7 @@ func TestCommitsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{}
 		j := &countingJournal{}
-		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j})
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j, FirstWindow: 1 << 20})
 		var receipts []*mqttconn.Receipt
 		for seq := range uint64(33) { // the first leaves alone, the others in writes of 11
 			receipts = append(receipts, publish(t, s, mqttconn.Message{Seq: seq, QoS: 2, Payload: make([]byte, 100)}))
