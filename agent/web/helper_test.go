@@ -33,6 +33,7 @@ func healthy(now time.Time) agent.Status {
 			Messages: 3, Bytes: 512 << 10, MaxBytes: 1 << 20, FileBytes: 2 << 20, OldestAt: to(now.Add(-90 * time.Second)),
 			Lanes: map[string]uint64{"alarm": 1, "normal": 2, "bulk": 0}, Dropped: map[string]uint64{"expired": 12},
 		},
+		Encoding: agent.EncodingStatus{Format: agent.FormatBatch, Published: 1004, Messages: 48214, BytesIn: 4_200_000, BytesOut: 910_000},
 		Delivery: agent.DeliveryStatus{Accepted: 48211, Refused: 5, Delivered: 48208, Repeated: 6, InFlight: 2, LastDeliveredAt: to(now.Add(-4 * time.Second))},
 		Sources: []agent.SourceStatus{
 			{Name: "mqtt", Address: "127.0.0.1:1884", Accepted: 48100, LastAt: to(now.Add(-2 * time.Second)), LastTopic: "pump-07/pressure"},

@@ -48,7 +48,7 @@ func TestPageOfAHealthyAgent(t *testing.T) {
 		"Connected", "Connected for 2 h; 3 messages wait.",
 		"Power works 2 h", "SIM works 2 h", "Registration works", "MQTT works",
 		"3 messages", "512 KiB of 1 MiB", "the oldest from 1 min 30 s ago", "Alarm 1", "Normal 2", "Bulk 0", "expired 12",
-		"Accepted 48 211", "Delivered 48 208", "On the way 2", "Repeated 6", "Refused 5", "Last delivered 4 s ago 11:59:56",
+		"Accepted 48 211", "Delivered 48 208", "On the way 2", "Repeated 6", "Refused 5", "Last delivered 4 s ago 11:59:56", "In one message 48.0 22 % of their bytes",
 		"Operator Example Mobile home", "Signal −79 dBm good", "Module M95", "Address 10.0.0.7", "Broker mqtts://broker.example:8883",
 		"Sessions 4", "Stream 2 KiB up, 1 KiB down",
 		"mqtt 127.0.0.1:1884", "2 s ago", "pump-07/pressure", "48 100", "http", "the port is taken", "none yet",

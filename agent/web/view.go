@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
@@ -194,7 +195,12 @@ func deliveryFacts(st agent.Status) []fact {
 	if d.LastDeliveredAt != nil {
 		last.Value, last.Note = ago(*d.LastDeliveredAt, st.Time).Text, clock(*d.LastDeliveredAt, st.Time)
 	}
-	return append(facts, last)
+	facts = append(facts, last)
+	if e := st.Encoding; e.Format != agent.FormatPlain && e.Published > 0 && e.BytesIn > 0 {
+		facts = append(facts, fact{Name: "In one message", Value: fmt.Sprintf("%.1f", float64(e.Messages)/float64(e.Published)),
+			Note: fmt.Sprintf("%.0f %% of their bytes", 100*float64(e.BytesOut)/float64(e.BytesIn))})
+	}
+	return facts
 }
 
 func linkFacts(st agent.Status) []fact {
