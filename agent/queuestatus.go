@@ -10,7 +10,7 @@ func QueueStatusOf(q *queue.Queue) QueueStatus {
 		Lanes: make(map[string]uint64), Dropped: make(map[string]uint64),
 	}
 	for lane, l := range s.Lanes {
-		st.Lanes[lane.String()] = uint64(l.Messages)
+		st.Lanes[lane.String()] = uint64(l.Waiting)
 		if !l.Oldest.IsZero() && (st.OldestAt == nil || l.Oldest.Before(*st.OldestAt)) {
 			st.OldestAt = &l.Oldest
 		}

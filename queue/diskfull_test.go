@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -189,19 +190,21 @@ func repair(t *testing.T, dir string) {
 	if err := syscall.Unmount(dir, 0); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), childLimit)
+	defer cancel()
 	image := filepath.Join(filepath.Dir(dir), "image")
-	device, err := exec.Command("losetup", "--find", "--show", image).Output()
+	device, err := exec.CommandContext(ctx, "losetup", "--find", "--show", image).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := strings.TrimSpace(string(device))
-	if out, err := exec.Command("fsck.ext4", "-y", name).CombinedOutput(); err != nil && exitCode(err) != 1 { // 1: errors were corrected
+	if out, err := exec.CommandContext(ctx, "fsck.ext4", "-y", name).CombinedOutput(); err != nil && exitCode(err) != 1 { // 1: errors were corrected
 		t.Errorf("fsck: %v: %s", err, out)
 	}
 	if err := syscall.Mount(name, dir, "ext4", 0, ""); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("losetup", "--detach", name).CombinedOutput(); err != nil { // once it is unmounted
+	if out, err := exec.CommandContext(ctx, "losetup", "--detach", name).CombinedOutput(); err != nil { // once it is unmounted
 		t.Errorf("losetup: %v: %s", err, out)
 	}
 }

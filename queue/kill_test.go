@@ -109,7 +109,7 @@ func TestAnotherProcessHoldsTheQueue(t *testing.T) {
 		t.Errorf("the answer took %v", took)
 	}
 	// Open waits for one that is just stopping.
-	opened := make(chan error)
+	opened := make(chan error, 1)
 	go func() {
 		q, err := queue.Open(queue.Config{Path: path})
 		if err == nil {
@@ -118,8 +118,13 @@ func TestAnotherProcessHoldsTheQueue(t *testing.T) {
 		opened <- err
 	}()
 	in.Close()
-	if err := <-opened; err != nil {
-		t.Errorf("Open while the other stops: %v", err)
+	select {
+	case err := <-opened:
+		if err != nil {
+			t.Errorf("Open while the other stops: %v", err)
+		}
+	case <-time.After(time.Minute): // it takes the lock within two seconds or fails
+		t.Fatal("Open neither gets the queue nor fails")
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("child: %v", err)

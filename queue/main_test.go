@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,7 +45,11 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// child returns a command that runs this binary in a mode, under the tool before it if there is one.
+// childLimit is far more than any child needs on a slow machine with the race detector.
+const childLimit = 2 * time.Minute
+
+// child returns a command that runs this binary in a mode, under the tool before it if there is one. Beyond its limit the
+// whole of it is told to end with a stack of each goroutine, and then killed.
 func child(t *testing.T, mode, path string, tool ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -52,8 +57,17 @@ func child(t *testing.T, mode, path string, tool ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	args := append(tool, self)
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), childMode+"="+mode, childPath+"="+path)
+	ctx, cancel := context.WithTimeout(t.Context(), childLimit)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Cancel = func() error {
+		time.AfterFunc(cmd.WaitDelay/2, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
+	}
+	// The race detector would sleep for a second at the end of each child, of which some tests have dozens.
+	cmd.Env = append(os.Environ(), childMode+"="+mode, childPath+"="+path, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }

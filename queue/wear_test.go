@@ -33,7 +33,9 @@ func ramDisk(b testing.TB, size string) (dir, device string) {
 	}
 	image := filepath.Join(base, "image")
 	run := func(name string, args ...string) string {
-		out, err := exec.Command(name, args...).CombinedOutput()
+		ctx, cancel := context.WithTimeout(context.Background(), childLimit)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 		if err != nil {
 			b.Skipf("%s %s: %v: %s; this needs root, mkfs.ext4 and a loop device", name, strings.Join(args, " "), err, out)
 		}

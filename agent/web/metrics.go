@@ -1,8 +1,10 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
@@ -121,6 +123,13 @@ func queueFamilies() []family {
 			func(st agent.Status, put emit) { put(flag(st.Queue.Error != "")) }),
 		counter("queue_dropped_messages_total", "Messages given up, by reason, over the life of the queue's file.",
 			func(st agent.Status, put emit) { putMap(put, st.Queue.Dropped) }, "reason"),
+		gauge("queue_recovered_messages", "Messages of a damaged file, by what became of them when it was opened; absent if it was whole.",
+			func(st agent.Status, put emit) {
+				if r := st.Queue.Recovery; r != nil {
+					put(float64(r.Saved), "saved")
+					put(float64(r.Lost), "lost")
+				}
+			}, "result"),
 		counter("messages_accepted_total", "Messages taken in and on disk since the start of the agent.",
 			func(st agent.Status, put emit) { put(float64(st.Delivery.Accepted)) }),
 		counter("messages_refused_total", "Messages not taken in since the start of the agent.",
@@ -174,8 +183,8 @@ func flag(on bool) float64 {
 }
 
 func putMap(put emit, values map[string]uint64) {
-	for label, n := range values {
-		put(float64(n), label)
+	for _, label := range slices.Sorted(maps.Keys(values)) {
+		put(float64(values[label]), label)
 	}
 }
 

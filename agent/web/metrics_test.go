@@ -37,7 +37,9 @@ func TestMetricsAreNamedWell(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	body := scrape(t, searching(noon))
+	st := searching(noon)
+	st.Queue.Recovery = &agent.RecoveryStatus{Saved: 120, Lost: 3}
+	body := scrape(t, st)
 	for _, want := range []string{
 		`fieldpost_verdict{verdict="ok"} 0`,
 		`fieldpost_verdict{verdict="connecting"} 1`,
@@ -57,6 +59,8 @@ func TestMetrics(t *testing.T) {
 		`fieldpost_queue_max_bytes 1.048576e+06`,
 		`fieldpost_queue_failed 0`,
 		`fieldpost_queue_dropped_messages_total{reason="expired"} 12`,
+		`fieldpost_queue_recovered_messages{result="saved"} 120`,
+		`fieldpost_queue_recovered_messages{result="lost"} 3`,
 		`fieldpost_messages_accepted_total 48211`,
 		`fieldpost_messages_delivered_total 48208`,
 		`fieldpost_messages_repeated_total 6`,

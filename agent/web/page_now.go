@@ -47,6 +47,7 @@ func queueCard(q queueView) markup {
 	return card("queue-title",
 		el("h2", attrs{"id", "queue-title"}, "Waiting on disk"),
 		when(q.Error, problem),
+		when(q.Recovery, problem),
 		el("p", attrs{"class", "big"}, text(q.Messages), small("messages")),
 		bar(q.Percent),
 		el("p", attrs{"class", "under"}, under),

@@ -54,6 +54,7 @@ type queueView struct {
 	Lanes    []laneView
 	Dropped  []fact
 	Error    string
+	Recovery string // what became of a damaged file
 }
 
 type laneView struct {
@@ -169,6 +170,10 @@ func newQueueView(st agent.Status) queueView {
 	}
 	if q.OldestAt != nil {
 		v.Oldest = ago(*q.OldestAt, st.Time)
+	}
+	if r := q.Recovery; r != nil {
+		v.Recovery = "The queue's file was damaged at the last start: " + count(r.Saved) + " saved, " + count(r.Lost) +
+			" lost. It is now " + visible(r.SetAside) + "."
 	}
 	for _, lane := range byName(q.Lanes, "alarm", "normal", "bulk") {
 		n := q.Lanes[lane]

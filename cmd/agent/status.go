@@ -88,17 +88,22 @@ func stoppedStatus(cfg *config.Config) (agent.Status, error) {
 	st.Link.Kind, st.Link.Broker, st.Link.Steps = cfg.Link, brokerName(cfg), []agent.StepStatus{}
 	var err error
 	st.Queue, err = stoppedQueue(cfg)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		st.Reason = "the agent is not running, and there is no queue at " + cfg.QueueFile() + " yet"
+	case err != nil:
 		return st, err
+	default:
+		st.Reason = "the agent is not running; " + agent.Waiting(st.Queue.Messages)
 	}
-	st.Reason = "the agent is not running; " + agent.Waiting(st.Queue.Messages)
 	return st, nil
 }
 
 // stoppedQueue reads the queue's file while no agent has it open. It makes no file where there is none.
 func stoppedQueue(cfg *config.Config) (agent.QueueStatus, error) {
 	if _, err := os.Stat(cfg.QueueFile()); err != nil {
-		return agent.QueueStatus{Lanes: map[string]uint64{}, Dropped: map[string]uint64{}}, startError(err)
+		none := agent.QueueStatus{MaxBytes: uint64(cfg.Queue.MaxBytes), Lanes: map[string]uint64{}, Dropped: map[string]uint64{}}
+		return none, startError(err)
 	}
 	q, err := openQueue(cfg)
 	if err != nil {
