@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,13 +33,15 @@ type finding struct {
 	Check  string     `json:"check"`
 	State  checkState `json:"state"`
 	Detail string     `json:"detail"`
-	Fix    *string    `json:"fix"` // what to do; null when nothing is wrong
+	Fix    *string    `json:"fix"`    // what to do; null when nothing is wrong
+	Broker *string    `json:"broker"` // whom the check is about when there are several; else null
 }
 
 // The checks, in order. On the machine's own network they begin at checkDNS.
 const (
 	checkPort         = "port"
 	checkLock         = "lock"
+	checkRestart      = "restart"
 	checkAT           = "at"
 	checkSIM          = "sim"
 	checkRegistration = "registration"
@@ -56,6 +59,7 @@ const (
 var fixes = map[string]string{
 	checkPort:         `plug the module in, name its device in modem.port ("fieldpost modem ports" lists them), and let the agent's user open it (group dialout)`,
 	checkLock:         "stop the program that uses the port; tell ModemManager to leave it alone (configs/70-fieldpost.rules)",
+	checkRestart:      "correct modem.restart, and let the agent's user have the wires (group gpio) or run the program",
 	checkAT:           "check the module's supply (2 A bursts), that it is switched on (PWRKEY, STATUS), TX and RX, and modem.baud",
 	checkSIM:          "check the SIM's seat and modem.pin_file; a PIN that was refused is not tried again: correct it before the SIM locks",
 	checkRegistration: "check the antenna and the place; if the network refuses the SIM, ask its operator",
@@ -72,8 +76,25 @@ var fixes = map[string]string{
 // report takes the checks in order and prints each as soon as it is known.
 type report struct {
 	out    io.Writer // nil: nothing is printed
+	live   io.Writer // a terminal that shows what is being waited for; nil: there is none
+	broker *string   // whom the checks are about; nil: there is only one
 	checks []finding
 	failed bool
+}
+
+// about says which broker the next checks are about, if there are several.
+func (r *report) about(b endpoint, several bool) {
+	if several {
+		text := b.String()
+		r.broker = &text
+	}
+}
+
+// waiting shows what is being waited for until the next line.
+func (r *report) waiting(what string) {
+	if r.live != nil {
+		fmt.Fprintf(r.live, "\r  %-13s %s ...\x1b[K", "", clip(printable(what), statusColumns-20))
+	}
 }
 
 func (r *report) add(name string, state checkState, format string, args ...any) {
@@ -82,12 +103,19 @@ func (r *report) add(name string, state checkState, format string, args ...any) 
 		fix := fixes[name]
 		c.Fix, r.failed = &fix, true
 	}
+	text := c.Detail
+	if c.Broker = r.broker; c.Broker != nil {
+		text = *c.Broker + ": " + text
+	}
 	r.checks = append(r.checks, c)
+	if r.live != nil {
+		fmt.Fprint(r.live, "\r\x1b[K")
+	}
 	if r.out == nil {
 		return
 	}
 	mark := map[checkState]string{checkOK: "+", checkFailed: "x", checkSkipped: "."}[state]
-	fmt.Fprintf(r.out, "%s %-13s %s\n", mark, name, c.Detail)
+	fmt.Fprintf(r.out, "%s %-13s %s\n", mark, name, text)
 	if c.Fix != nil {
 		fmt.Fprintf(r.out, "  %-13s fix: %s\n", "", *c.Fix)
 	}
@@ -122,8 +150,8 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the way from the serial port to the broker, one line a step, with cause and fix",
-		Long: `Checks port, lock, AT, SIM, registration, signal, GPRS, address, name, TCP, TLS and MQTT, and publishes a test message to
-DEVICE/fieldpost/doctor (QoS 1, not retained) under a client id of its own. While the agent runs it has the port, so what is
+		Long: `Checks port, lock, the wires of modem.restart, AT, SIM, registration, signal, GPRS and address, and for each broker name,
+TCP, TLS and MQTT, and publishes a test message to DEVICE/fieldpost/doctor (QoS 1, not retained) under a client id of its own. While the agent runs it has the port, so what is
 told then is the agent's own state. Run it as the agent's user. It can take minutes where the network is slow.
 
 Exit code 1: a check has failed.`,
@@ -136,6 +164,9 @@ Exit code 1: a check has failed.`,
 			r := &report{}
 			if !asJSON {
 				r.out = cmd.OutOrStdout()
+				if f, ok := r.out.(*os.File); ok && isLive(f) {
+					r.live = f
+				}
 			}
 			source, err := examine(cmd.Context(), cfg, r)
 			if err != nil {
@@ -179,6 +210,9 @@ func examine(ctx context.Context, cfg *config.Config, r *report) (source string,
 			info = &i
 		}
 		agentChecks(r, st, info)
+		if cfg.Link == config.LinkModem {
+			restartCheck(r, cfg)
+		}
 		return "agent", nil
 	case !errors.Is(err, control.ErrNotRunning):
 		return "", err

@@ -19,7 +19,7 @@ import (
 	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
-// directChecks goes the way to the first broker while no agent runs.
+// directChecks goes the way to each broker while no agent runs.
 func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 	mqtt, err := mqttOver(cfg, nil)
 	if err != nil {
@@ -27,7 +27,7 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 	}
 	if cfg.Link == config.LinkSystem {
 		dialer := sysnet.Dialer{}
-		brokerChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+		brokersChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 			conn, err := dialer.DialContext(ctx, "tcp", address)
 			if err != nil {
 				return nil, err
@@ -36,7 +36,13 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 		})
 		return nil
 	}
-	m, release, err := openModem(cfg, false)
+	states := make(chan gsmnet.State, 64)
+	m, release, err := openModem(cfg, false, func(s gsmnet.State) {
+		select {
+		case states <- s:
+		default: // the last one counts, and there is a next one
+		}
+	})
 	if err != nil {
 		rest := []string{checkAT, checkSIM, checkRegistration, checkSignal, checkAttach, checkIP}
 		if errors.Is(err, syscall.EBUSY) {
@@ -46,17 +52,20 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 			r.fail(checkPort, err)
 			rest = append([]string{checkLock}, rest...)
 		}
-		r.skip("needs the serial port", append(rest, brokerCheckNames(mqtt)...)...)
+		restartCheck(r, cfg)
+		r.skip("needs the serial port", rest...)
+		skipBrokers(r, "needs the serial port", mqtt)
 		return nil
 	}
 	defer release()
 	r.ok(checkPort, "%s is there", cfg.Modem.Port)
 	r.ok(checkLock, "nobody else has it")
-	if !moduleChecks(ctx, r, m) {
-		r.skip("needs an address", brokerCheckNames(mqtt)...)
+	restartCheck(r, cfg)
+	if !moduleChecks(ctx, r, m, states) {
+		skipBrokers(r, "needs an address", mqtt)
 		return nil
 	}
-	brokerChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+	brokersChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 		conn, err := m.DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
@@ -74,39 +83,122 @@ var moduleSteps = []struct {
 	{gsmnet.StepSIM, checkSIM}, {gsmnet.StepRegistration, checkRegistration}, {gsmnet.StepAttach, checkAttach}, {gsmnet.StepContext, checkIP},
 }
 
-// moduleChecks goes from AT to an address.
-func moduleChecks(ctx context.Context, r *report, m *gsmnet.Modem) bool {
+// moduleChecks goes from AT to an address, and tells each step as soon as it has passed.
+func moduleChecks(ctx context.Context, r *report, m *gsmnet.Modem, states <-chan gsmnet.State) bool {
+	r.waiting("asking the module for a sign of life")
 	if err := m.Wake(ctx); err != nil {
 		r.fail(checkAT, err)
 		r.skip("needs a module that answers", checkSIM, checkRegistration, checkSignal, checkAttach, checkIP)
 		return false
 	}
-	err := m.Up(ctx)
-	failed := m.State().Step
-	info, infoErr := m.Info(ctx)
-	if err != nil && failed <= gsmnet.StepPower {
-		r.fail(checkAT, err)
-	} else {
-		r.ok(checkAT, "%s", strings.TrimSpace(info.Model+" "+info.Revision))
-	}
-	for _, s := range moduleSteps {
-		switch {
-		case err == nil || s.step < failed:
-			r.ok(s.name, "%s", moduleDetail(s.step, info))
-		case s.step == failed:
-			r.fail(s.name, err)
-		default:
-			r.skip("not yet tried", s.name)
-		}
-		if s.step == gsmnet.StepRegistration {
-			if infoErr != nil {
-				r.skip(why(infoErr), checkSignal)
-			} else {
-				r.signal(info.SignalDBm)
+	w := ascent{ctx: ctx, report: r, modem: m}
+	up := make(chan error, 1)
+	go func() { up <- m.Up(ctx) }() // ends with ctx at the latest
+	for {
+		select {
+		case s := <-states:
+			if s.Err == nil {
+				w.passed(s.Step)
+				r.waiting(s.Detail)
 			}
+		case err := <-up:
+			w.over(m.State().Step, err)
+			return err == nil
 		}
 	}
-	return err == nil
+}
+
+// ascent tells the steps of a bring-up as they pass.
+type ascent struct {
+	ctx    context.Context
+	report *report
+	modem  *gsmnet.Modem
+	atTold bool
+	told   int // of moduleSteps
+}
+
+// passed tells the steps before the one that is being worked on.
+func (w *ascent) passed(now gsmnet.Step) {
+	if now > gsmnet.StepPower {
+		w.answers()
+	}
+	for w.told < len(moduleSteps) && moduleSteps[w.told].step < now {
+		w.tell(checkOK, nil)
+	}
+}
+
+// answers tells once that the module does.
+func (w *ascent) answers() {
+	if w.atTold {
+		return
+	}
+	w.atTold = true
+	text := "it answers"
+	if info, err := w.modem.Info(w.ctx); err == nil && info.Model != "" {
+		text = strings.TrimSpace(info.Model + " " + info.Revision)
+	}
+	w.report.ok(checkAT, "%s", text)
+}
+
+// tell adds the next step, and behind the registration the signal.
+func (w *ascent) tell(state checkState, err error) {
+	s := moduleSteps[w.told]
+	w.told++
+	switch state {
+	case checkOK:
+		w.report.ok(s.name, "%s", w.detail(s.step))
+	case checkFailed:
+		w.report.fail(s.name, err)
+	default:
+		w.report.skip("not yet tried", s.name)
+	}
+	if s.step != gsmnet.StepRegistration {
+		return
+	}
+	if state == checkSkipped {
+		w.report.skip("not yet tried", checkSignal)
+		return
+	}
+	info, err := w.modem.Info(w.ctx)
+	if err != nil {
+		w.report.skip(why(err), checkSignal)
+		return
+	}
+	w.report.signal(info.SignalDBm)
+}
+
+// detail says in words what a step has come to.
+func (w *ascent) detail(step gsmnet.Step) string {
+	if step == gsmnet.StepAttach {
+		return "attached"
+	}
+	info, err := w.modem.Info(w.ctx)
+	if err != nil {
+		return "passed"
+	}
+	return moduleDetail(step, info)
+}
+
+// over tells the rest when the bring-up has ended at a step.
+func (w *ascent) over(at gsmnet.Step, err error) {
+	if err == nil {
+		at = gsmnet.StepReady
+	}
+	if at <= gsmnet.StepPower {
+		w.report.fail(checkAT, err)
+	} else {
+		w.answers()
+	}
+	for w.told < len(moduleSteps) {
+		switch step := moduleSteps[w.told].step; {
+		case step < at:
+			w.tell(checkOK, nil)
+		case step == at:
+			w.tell(checkFailed, err)
+		default:
+			w.tell(checkSkipped, nil)
+		}
+	}
 }
 
 func moduleDetail(step gsmnet.Step, i gsmnet.Info) string {
@@ -122,17 +214,32 @@ func moduleDetail(step gsmnet.Step, i gsmnet.Info) string {
 }
 
 // brokerCheckNames are the checks of brokerChecks.
-func brokerCheckNames(l mqttLink) []string {
-	if l.brokers.list[0].tls {
+func brokerCheckNames(broker endpoint) []string {
+	if broker.tls {
 		return []string{checkDNS, checkTCP, checkTLS, checkMQTT, checkPuback}
 	}
 	return []string{checkDNS, checkTCP, checkMQTT, checkPuback}
 }
 
-// brokerChecks opens a session of its own with the first broker and publishes a test message.
-func brokerChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink, dial func(context.Context, string) (mqttconn.Conn, error)) {
-	broker, mc := l.brokers.list[0], l.config
-	names := brokerCheckNames(l)
+// brokersChecks goes the rest of the way to each broker.
+func brokersChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink, dial dialFunc) {
+	for _, b := range l.brokers.list {
+		r.about(b, len(l.brokers.list) > 1)
+		brokerChecks(ctx, cfg, r, b, l.config, dial)
+	}
+}
+
+func skipBrokers(r *report, reason string, l mqttLink) {
+	for _, b := range l.brokers.list {
+		r.about(b, len(l.brokers.list) > 1)
+		r.skip(reason, brokerCheckNames(b)...)
+	}
+}
+
+// brokerChecks opens a session of its own with a broker and publishes a test message.
+func brokerChecks(ctx context.Context, cfg *config.Config, r *report, broker endpoint, mc mqttconn.Config, dial dialFunc) {
+	names := brokerCheckNames(broker)
+	r.waiting("connecting to " + broker.address)
 	var reached atomic.Int32                                                     // how many of names have passed
 	mc.ClientID, mc.Clean = "fieldpost-"+strings.ToLower(rand.Text()[:10]), true // 20 characters: any broker takes 23
 	if !broker.tls {
@@ -169,6 +276,7 @@ func brokerChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink
 		return
 	}
 	passed(r, names[:len(names)-1], broker)
+	r.waiting("waiting for the proof of a test message")
 	if err := testMessage(ctx, cfg, session); err != nil {
 		r.fail(checkPuback, err)
 	} else {

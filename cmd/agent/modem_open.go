@@ -40,13 +40,15 @@ func modemConfig(cfg *config.Config) gsmnet.Config {
 }
 
 // openModem opens the module of a configuration while no agent has it. restarts says whether it may be restarted from outside.
-func openModem(cfg *config.Config, restarts bool) (m *gsmnet.Modem, release func(), err error) {
+// watch is told every change of state; nil: nobody is.
+func openModem(cfg *config.Config, restarts bool, watch func(gsmnet.State)) (m *gsmnet.Modem, release func(), err error) {
 	open, free := modemPort(cfg)
 	port, err := open()
 	if err != nil {
 		return nil, nil, errors.Join(err, free())
 	}
 	mc := modemConfig(cfg)
+	mc.OnState = watch
 	if way := restarter(cfg.Modem.Restart); restarts && way != nil {
 		mc.Restart = way(port)
 	}
@@ -72,7 +74,7 @@ func withModule(ctx context.Context, cfg *config.Config, restarts bool, beside f
 	if cfg.Link != config.LinkModem {
 		return &exitError{exitUsage, errors.New("this configuration has no module: its link is the machine's own network")}
 	}
-	m, release, err := openModem(cfg, restarts)
+	m, release, err := openModem(cfg, restarts, nil)
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
