@@ -168,7 +168,7 @@ func (c *courier) publishGroup(ctx context.Context, group []queue.Message) error
 }
 
 func (c *courier) depart(r Receipt, members []uint64) {
-	c.trip.departed(r.Seq())
+	c.trip.departed(members)
 	c.agent.board.departed(members, time.Now())
 	c.out <- sent{r, members}
 }

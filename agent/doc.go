@@ -4,6 +4,9 @@
 // It promises that a message is accepted only after the queue has it on disk, that it is released only when its receipt
 // says that it has arrived, and that every state of the link has a since and a why that a person understands.
 //
+// Messages travel plain, in envelopes, or gathered into batches (Encoding). Gathering comes after the queue: each message is on
+// disk by itself until the parcel that it is in has arrived.
+//
 // It doesn't know how the link works or where messages come from: Link, Session and Source are small interfaces that the
 // commands fill in.
 //

@@ -68,9 +68,9 @@ func newPacker(cfg Encoding, device string) *packer {
 	return &packer{cfg: cfg, device: device, encoder: envelope.NewEncoder(cfg.Dictionary)}
 }
 
-// gathers reports whether the message may share a parcel with others.
+// gathers reports whether the message may share a parcel with others; not with an attempt in vain, for then it may be poison.
 func (p *packer) gathers(m *queue.Message) bool {
-	return p.cfg.Format == FormatBatch && !m.Retain && m.Lane != queue.Alarm && !p.bare(m)
+	return p.cfg.Format == FormatBatch && !m.Retain && m.Lane != queue.Alarm && m.Attempts == 0 && !p.bare(m)
 }
 
 // bare reports whether the message travels plain in any case.

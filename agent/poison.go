@@ -12,7 +12,7 @@ import (
 // waits. It is found in three steps, none of which a bad link or a broken broker can take a good message through:
 //
 //  1. Whenever the broker itself ends a session in which nothing has arrived, the oldest message on its way is counted an
-//     attempt in vain; likewise a message that the broker has and doesn't answer for. The count is kept on disk.
+//     attempt in vain, or each of those that were gathered into it, which then travel by themselves; likewise a message that the broker has and doesn't answer for. The count is kept on disk.
 //  2. A message with Config.PoisonAfter attempts is suspect: others pass it. As soon as one of them has arrived, which shows
 //     that link and broker work, it is sent alone.
 //  3. If the session dies of it then, and of it alone once more, it is set aside: dropped from the queue, counted, and reported in
@@ -167,7 +167,8 @@ func (a *Agent) blame(c *courier, err error) {
 			return
 		}
 	}
-	if err := a.cfg.Queue.AddAttempts(culprit); err != nil {
+	// Which of those that were gathered it was can't be told: from now on each of them goes by itself.
+	if err := a.cfg.Queue.AddAttempts(append([]uint64{culprit}, t.with(culprit)...)...); err != nil {
 		return // the storage has failed, and the agent ends
 	}
 	m, err := a.cfg.Queue.Get(culprit)
@@ -180,11 +181,11 @@ func (a *Agent) blame(c *courier, err error) {
 		Msg("the broker ends the connection whenever this message is sent; others pass it")
 }
 
-// freed leaves the flight of a suspect out of what is resumed, since that would leave first and not alone: it is published anew
-// when its turn comes. At QoS 2 the broker may hold its packet id, which is freed.
+// freed leaves the flight of a suspect out of what is resumed, since that would leave first and not alone, and that of several
+// messages of which one may be poison: they are published anew when their turn comes. At QoS 2 the broker may hold its packet id, which is freed.
 func (a *Agent) freed(f queue.Flight, p Parcel) (r Resume, ok, suspect bool) {
 	m, err := a.cfg.Queue.Get(f.Seq)
-	if err != nil || f.Received || !a.isSuspect(m) {
+	if err != nil || f.Received || !(a.isSuspect(m) || len(f.More) > 0 && m.Attempts > 0) {
 		return Resume{}, false, false
 	}
 	return Resume{Flight: f}, p.QoS == 2, true

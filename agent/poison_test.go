@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/envelope"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -268,4 +269,55 @@ func TestOrphansDontCount(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Of a batch that the broker hangs up at only the message that is to blame is lost, wherever it stands.
+func TestPoisonInABatchIsFound(t *testing.T) {
+	for _, at := range []int{1, 3, 5} {
+		t.Run(fmt.Sprint("in place ", at), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newTouchy(func(payload string) bool { return strings.Contains(payload, "venom") })
+				a, q, stop := run(t, b.link, func(c *agent.Config) { withPoison(c); batching(c) })
+				var want []string
+				for i := 1; i <= 12; i++ {
+					payload := fmt.Sprint("good ", i)
+					if i == at {
+						payload = "venom"
+					} else {
+						want = append(want, payload)
+					}
+					accept(t, a, queue.Message{Topic: "site/pump", QoS: 1, Payload: []byte(payload)})
+				}
+				time.Sleep(12 * time.Hour)
+				arrived, deaths, _ := b.got()
+				var got []string
+				for _, message := range arrived {
+					m, err := envelope.NewDecoder().Decode([]byte(message))
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range m.Readings {
+						if strings.HasPrefix(string(r.Payload), "good") { // else a loss receipt
+							got = append(got, string(r.Payload))
+						}
+					}
+				}
+				slices.Sort(got)
+				slices.Sort(want)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("arrived (-want +got):\n%s", diff)
+				}
+				st := a.Status()
+				if st.Queue.Messages != 0 || st.Queue.Dropped[string(queue.ReasonPoison)] != 1 || deaths > 8 {
+					t.Errorf("got %d waiting, dropped %v after %d lost sessions; want none, and 1 as poison after 8 at most", st.Queue.Messages, st.Queue.Dropped, deaths)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				if q.Stats().Waiting != 0 {
+					t.Error("the queue isn't empty")
+				}
+			})
+		})
+	}
 }

@@ -9,15 +9,16 @@ import (
 type trip struct {
 	orphans map[uint64]bool // flights that are resumed only to free their packet ids: their messages are gone
 
-	mu     sync.Mutex    // guards what follows
-	flying []uint64      // sent and not proved, in the order of their departure; what a session leaves here is unproved
-	open   int           // of flying, those whose fate in this session is not known yet
-	proved int           // messages of this session that have arrived
-	moved  chan struct{} // capacity 1: open or proved has changed
+	mu     sync.Mutex          // guards what follows
+	more   map[uint64][]uint64 // the further messages of those parcels in flying that gather several
+	flying []uint64            // sent and not proved, by their first messages, in the order of their departure; what a session leaves here is unproved
+	open   int                 // of flying, those whose fate in this session is not known yet
+	proved int                 // messages of this session that have arrived
+	moved  chan struct{}       // capacity 1: open or proved has changed
 }
 
 func newTrip(resume []Resume) *trip {
-	t := &trip{orphans: make(map[uint64]bool), moved: make(chan struct{}, 1)}
+	t := &trip{orphans: make(map[uint64]bool), more: make(map[uint64][]uint64), moved: make(chan struct{}, 1)}
 	for _, r := range resume {
 		if r.Message.Topic == "" {
 			t.orphans[r.Flight.Seq] = true
@@ -26,11 +27,21 @@ func newTrip(resume []Resume) *trip {
 	return t
 }
 
-func (t *trip) departed(seq uint64) {
+func (t *trip) departed(members []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.flying = append(t.flying, seq)
+	t.flying = append(t.flying, members[0])
+	if len(members) > 1 {
+		t.more[members[0]] = members[1:]
+	}
 	t.open++
+}
+
+// with are the messages that travel in the same parcel behind the first one.
+func (t *trip) with(seq uint64) []uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.more[seq]
 }
 
 // landed notes the fate of a message in this session; an orphan's end proves nothing.
@@ -39,6 +50,7 @@ func (t *trip) landed(seq uint64, arrived bool) {
 	t.open--
 	if arrived {
 		t.flying = slices.DeleteFunc(t.flying, func(s uint64) bool { return s == seq })
+		delete(t.more, seq)
 		if !t.orphans[seq] {
 			t.proved++
 		}
