@@ -63,6 +63,9 @@ type Config struct {
 	// acknowledged so that it doesn't come again, counted in [Stats.Oversize] and told to Oversize.
 	MaxInbound int
 
+	// Air counts what goes over the air, beyond this session; nil: nobody counts.
+	Air *Air
+
 	// Release says what ends a receipt; the zero value wants both proofs.
 	Release Release
 	// Journal remembers packet ids; nil: QoS 2 is exactly once only within one connection.
@@ -123,6 +126,9 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	setDuration(&c.KeepAlive, defaultKeepAlive)
+	if c.Air == nil {
+		c.Air = new(Air)
+	}
 	setDuration(&c.PingTimeout, defaultPingTimeout)
 	if c.PingAfter == nil {
 		fixed := c.KeepAlive

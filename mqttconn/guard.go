@@ -21,6 +21,7 @@ type guard struct {
 	lower   *lowerConn
 	conn    net.Conn // lower, or TLS over it
 	ledger  *ledger
+	air     *Air
 	journal Journal
 	fail    func(error)
 
@@ -57,7 +58,7 @@ var _ net.Conn = (*guard)(nil)
 
 func newGuard(lower *lowerConn, conn net.Conn, cfg Config, l *ledger, fail func(error)) *guard {
 	return &guard{
-		lower: lower, conn: conn, ledger: l, journal: cfg.Journal, fail: fail,
+		lower: lower, conn: conn, ledger: l, air: cfg.Air, journal: cfg.Journal, fail: fail,
 		writeTimeout: cfg.WriteTimeout, maxInbound: cfg.MaxInbound, oversize: cfg.Oversize,
 		ping: pinger{after: cfg.PingAfter, most: cfg.KeepAlive, timeout: cfg.PingTimeout, heard: cfg.Heard},
 		in:   bufio.NewReaderSize(conn, 2048),
@@ -79,6 +80,7 @@ func (g *guard) Read(p []byte) (int, error) {
 			if err := g.readPast(f, skip); err != nil {
 				return 0, g.readFailed(err)
 			}
+			g.air.count(func(c *AirCounts) { c.MQTT.Down += int64(len(f.bytes) + skip) })
 			continue
 		}
 		pass, err := g.inspect(f)
@@ -86,6 +88,7 @@ func (g *guard) Read(p []byte) (int, error) {
 			g.fail(err)
 			return 0, errEnded
 		}
+		g.air.received(f)
 		if pass {
 			g.unread = f.bytes
 		}

@@ -40,6 +40,7 @@ func (g *guard) welcome(f frame) error {
 	if repeated {
 		return malformed("a second CONNACK")
 	}
+	g.lower.opened(g.in.Buffered())
 	if code := f.body[1]; code != 0 {
 		return refusal(code, fmt.Sprint(g.lower.RemoteAddr()))
 	}

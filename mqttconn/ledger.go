@@ -17,6 +17,7 @@ type entry struct {
 	id        uint16
 	bytes     int
 	resumed   bool // of an earlier connection
+	again     bool // published by one too, for the counts only
 	release   bool // resumed after PUBREC: only PUBREL may be sent
 	left      bool // the packet is being written, or was
 	journaled bool // PUBREC is in the journal since an earlier connection
@@ -147,7 +148,7 @@ func (l *ledger) tryAdmit(m Message) (*entry, error) {
 	if full && l.window > 0 {
 		return nil, nil
 	}
-	e := &entry{seq: m.Seq, more: slices.Clone(m.More), qos: m.QoS, bytes: m.size(), begun: make(chan struct{}), receipt: newReceipt(m.Seq)}
+	e := &entry{seq: m.Seq, more: slices.Clone(m.More), qos: m.QoS, bytes: m.size(), again: m.Again, begun: make(chan struct{}), receipt: newReceipt(m.Seq)}
 	l.pending = e
 	l.enter(e)
 	return e, nil

@@ -1,6 +1,7 @@
 package mqttconn
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,10 +15,40 @@ type lowerConn struct {
 	begun time.Time
 	heard atomic.Int64 // when bytes last came, in nanoseconds since begun
 	spoke atomic.Int64 // when bytes were last taken over to be sent
+
+	mu       sync.Mutex
+	segments segments // guarded by mu
+	closed   bool     // guarded by mu
 }
 
-func newLowerConn(c Conn) *lowerConn {
-	return &lowerConn{Conn: c, start: c.Written(), begun: time.Now()}
+func newLowerConn(c Conn, air *Air) *lowerConn {
+	l := &lowerConn{Conn: c, start: c.Written(), begun: time.Now()}
+	l.segments = segments{air: air, opening: true}
+	l.segments.established()
+	return l
+}
+
+func (c *lowerConn) moved(up bool, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.segments.moved(up, n, time.Now())
+}
+
+// opened notes the CONNACK, with so many bytes already read behind it.
+func (c *lowerConn) opened(ahead int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.segments.opened(ahead)
+}
+
+func (c *lowerConn) Close() error {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.segments.torn()
+	}
+	c.mu.Unlock()
+	return c.Conn.Close()
 }
 
 func (c *lowerConn) Read(p []byte) (int, error) {
@@ -25,6 +56,7 @@ func (c *lowerConn) Read(p []byte) (int, error) {
 	c.read.Add(uint64(n))
 	if n > 0 {
 		c.heard.Store(int64(time.Since(c.begun)))
+		c.moved(false, n)
 	}
 	return n, err
 }
@@ -33,6 +65,7 @@ func (c *lowerConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if n > 0 {
 		c.spoke.Store(int64(time.Since(c.begun)))
+		c.moved(true, n)
 	}
 	return n, err
 }

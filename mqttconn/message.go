@@ -32,6 +32,7 @@ type Message struct {
 	QoS     byte
 	Retain  bool
 	Payload []byte
+	Again   bool // was sent on an earlier connection too: [AirCounts.Repeats] counts it
 }
 
 // ErrInvalid is wrapped by the error of [Session.Publish] for a message that MQTT cannot carry: it will never be

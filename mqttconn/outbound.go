@@ -299,6 +299,7 @@ func (g *guard) transmit(batch []packet) error {
 	if err != nil {
 		return err
 	}
+	g.air.sent(batch)
 	g.ledger.wrote(entries, g.lower.Written())
 	return nil
 }

@@ -52,7 +52,7 @@ func Connect(ctx context.Context, dial DialFunc, cfg Config) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 
-	lower, conn, err := open(ctx, dial, cfg.TLS)
+	lower, conn, err := open(ctx, dial, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -66,16 +66,16 @@ func Connect(ctx context.Context, dial DialFunc, cfg Config) (*Session, error) {
 }
 
 // open dials, and shakes hands for TLS.
-func open(ctx context.Context, dial DialFunc, config *tls.Config) (*lowerConn, net.Conn, error) {
+func open(ctx context.Context, dial DialFunc, cfg Config) (*lowerConn, net.Conn, error) {
 	c, err := dial(ctx)
 	if err != nil {
 		return nil, nil, newError("connect", err)
 	}
-	lower := newLowerConn(c)
-	if config == nil {
+	lower := newLowerConn(c, cfg.Air)
+	if cfg.TLS == nil {
 		return lower, lower, nil
 	}
-	conn := tls.Client(lower, config)
+	conn := tls.Client(lower, cfg.TLS)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = lower.Close()
 		return nil, nil, newError("connect", fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
