@@ -24,6 +24,8 @@ type Config struct {
 	// Retry says how long to wait before the next attempt, after err ended an attempt (stood is 0) or a session that
 	// had stood for so long.
 	Retry func(err error, stood time.Duration) time.Duration
+	// Account counts the bytes on the air and holds them against the budget; nil: nobody counts.
+	Account *Account
 	// Keepalive says how long the connection may be silent; nil: it isn't shown.
 	Keepalive func() *KeepaliveStatus
 	// Sources run beside delivery; one that fails is shown, logged and started again.
@@ -113,6 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var link sync.WaitGroup
 	link.Go(func() { a.supervise(linkCtx) })
 	link.Go(func() { a.heartbeat(linkCtx) })
+	link.Go(func() { a.keepAccount(linkCtx) })
 	link.Go(func() { a.watchClock(linkCtx) })
 
 	<-ctx.Done()
@@ -192,6 +195,9 @@ func (a *Agent) Status() Status {
 		if s.Status != nil {
 			st.Sources = append(st.Sources, s.Status())
 		}
+	}
+	if a.cfg.Account != nil {
+		st.Usage = a.cfg.Account.status(st.Time)
 	}
 	a.board.fill(&st)
 	st.Encoding.Format = a.cfg.Encoding.Format

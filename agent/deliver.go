@@ -133,6 +133,10 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 	}
 	c.gatherer = newGatherer(a.cfg.Queue, a.packer, resumed)
 	c.gatherer.apart = a.isSuspect
+	if l := a.cfg.Account; l != nil && l.Ledger.Limited() {
+		c.gatherer.reader.Limit(a.allowed)
+		c.gatherer.again = heldFor
+	}
 	for {
 		group, alone, err := c.next(ctx)
 		if err != nil {

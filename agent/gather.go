@@ -16,6 +16,7 @@ type gatherer struct {
 	queue  *queue.Queue
 	skip   map[uint64]bool          // already on their way
 	apart  func(queue.Message) bool // what must not travel with others; nil: nothing
+	again  time.Duration            // how long to wait until what is held back is looked at again; 0: nothing ever is
 
 	open map[stretch]*bundle
 	held *queue.Message // taken from the reader, and next in turn
@@ -95,6 +96,9 @@ func (g *gatherer) wait(ctx context.Context) (m queue.Message, ok bool, err erro
 		if due.IsZero() || b.due.Before(due) {
 			due = b.due
 		}
+	}
+	if again := time.Now().Add(g.again); g.again > 0 && (due.IsZero() || again.Before(due)) {
+		due = again
 	}
 	until := ctx
 	if !due.IsZero() {

@@ -1,6 +1,10 @@
 package agent
 
-import "time"
+import (
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/usage"
+)
 
 // StatusSchema is the version of the JSON form of Status; it rises when a key changes its meaning.
 const StatusSchema = 1
@@ -20,6 +24,7 @@ type Status struct {
 	Queue     QueueStatus    `json:"queue"`
 	Delivery  DeliveryStatus `json:"delivery"`
 	Encoding  EncodingStatus `json:"encoding"`
+	Usage     *UsageStatus   `json:"usage"` // null while no agent runs
 	Sources   []SourceStatus `json:"sources"`
 	Outages   []Outage       `json:"outages"` // newest first
 }
@@ -126,6 +131,18 @@ type EncodingStatus struct {
 	Messages   uint64 `json:"messages"`   // messages of the queue in them
 	BytesIn    uint64 `json:"bytes_in"`   // of topics and payloads as they came in
 	BytesOut   uint64 `json:"bytes_out"`  // of topics and payloads as they were published
+}
+
+// UsageStatus is what went over the air, as IP packets, and what the budget says to it.
+type UsageStatus struct {
+	MonthBytes    int64       `json:"month_bytes"`    // both directions
+	ForecastBytes *int64      `json:"forecast_bytes"` // of the whole month; null while too little is known
+	BudgetBytes   *int64      `json:"budget_bytes"`   // null: no budget
+	ReserveBytes  *int64      `json:"reserve_bytes"`  // of them, for alarms alone
+	MonthEnds     *time.Time  `json:"month_ends"`     // null while the time is not known
+	Held          usage.Hold  `json:"held"`           // "normal": all but alarms waits; "all": everything; "": nothing
+	Today         *usage.Span `json:"today"`          // null while the time is not known
+	Month         *usage.Span `json:"month"`
 }
 
 // SourceStatus is what one source has taken in.

@@ -33,6 +33,9 @@ func (b *board) verdict(st *Status) (Verdict, string) {
 		if still := st.Time.Sub(later(b.moved, b.since)); b.delivery.InFlight > 0 && still > stalled {
 			return VerdictConnecting, join("connected, but no delivery was confirmed for "+Span(still), Waiting(st.Queue.Messages))
 		}
+		if why := heldReason(st.Usage); why != "" {
+			return VerdictBlocked, join(why, Waiting(st.Queue.Messages))
+		}
 		return VerdictOK, join("connected for "+Span(st.Time.Sub(b.since)), Waiting(st.Queue.Messages))
 	}
 	verdict := VerdictConnecting

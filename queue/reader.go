@@ -24,6 +24,7 @@ type Reader struct {
 	q     *Queue
 	parts []*part // in the order in which they are asked
 	cuts  uint64
+	may   func(Lane) bool // nil: every lane
 	// Bytes handed out while both history and the present had something, for HistoryShare.
 	bytesAll, bytesHistory int64
 }
@@ -65,6 +66,10 @@ func (q *Queue) Reader() *Reader {
 	q.mu.Unlock()
 	return r
 }
+
+// Limit makes Next leave out the lanes for which may says no. It is asked again for each message, but a Next that waits
+// doesn't notice that it says yes now; nil: no limit.
+func (r *Reader) Limit(may func(Lane) bool) { r.may = may }
 
 // split parts the lane at its present end, if its oldest message has waited for HistoryAge.
 func (r *Reader) split(l Lane) {
@@ -201,7 +206,7 @@ func (r *Reader) pick(history bool) (*part, error) {
 		r.cuts = cuts
 	}
 	for _, p := range r.parts {
-		if p.history != history {
+		if p.history != history || r.may != nil && !r.may(p.lane) {
 			continue
 		}
 		for len(p.ahead) == 0 && lanes[p.lane].Tail > p.last.Load() && p.last.Load() < p.end {

@@ -16,6 +16,7 @@ type Config struct {
 	Broker   Broker   `yaml:"broker"`   // where readings go
 	Queue    Queue    `yaml:"queue"`    // how they are kept until then
 	Encoding Encoding `yaml:"encoding"` // in which form they travel
+	Budget   Budget   `yaml:"budget"`   // what may go over the air
 	Limits   Limits   `yaml:"limits"`   // what is accepted from sources
 	Sources  Sources  `yaml:"sources"`  // where readings come from
 	Web      Web      `yaml:"web"`      // status page and metrics
@@ -109,6 +110,13 @@ const (
 	FullRefuse     = "refuse"
 )
 
+// Budget bounds what goes over the air in a month, as IP packets.
+type Budget struct {
+	MonthlyBytes Size `yaml:"monthly_bytes"` // 0: no bound
+	Reserve      Size `yaml:"reserve"`       // of them, for the alarm lane alone
+	MonthStarts  int  `yaml:"month_starts"`  // day of the month
+}
+
 // Limits bounds what a source may hand over.
 type Limits struct {
 	MaxPayload Size `yaml:"max_payload"`
@@ -182,6 +190,7 @@ func Default() *Config {
 			HistoryTopic: "history",
 		},
 		Encoding: defaultEncoding(),
+		Budget:   Budget{MonthStarts: 1},
 		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
 		Limits: Limits{MaxPayload: 64 * KiB},
 		Sources: Sources{

@@ -183,6 +183,9 @@ func TestRefused(t *testing.T) {
 		{"broker.keepalive", "90500ms", "whole seconds"},
 		{"broker.keepalive_min", "30m", "from 30s to 20m"},
 		{"broker.keepalive_max", "2h", "from 30s to 1h"},
+		{"budget.monthly_bytes", "1kB", "less than keeping"},
+		{"budget.reserve", "1MB", "needs budget.monthly_bytes"},
+		{"budget.month_starts", "31", "from 1 to 28"},
 		{"queue.max_bytes", "64Mib", "is not a size"},
 		{"queue.max_bytes", "1KiB", "from 1MiB to 256GiB"},
 		{"queue.max_bytes", "-1", "negative"},
@@ -252,7 +255,7 @@ func compose(keys map[string]string) string {
 		sections[strings.Join(parts[:len(parts)-1], ".")] += line
 	}
 	text := sections[""]
-	for _, section := range []string{"modem", "broker", "queue", "encoding", "limits", "web", "log", "control"} {
+	for _, section := range []string{"modem", "broker", "queue", "encoding", "budget", "limits", "web", "log", "control"} {
 		if body := sections[section]; body != "" {
 			text += section + ":\n" + body
 		}

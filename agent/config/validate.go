@@ -30,6 +30,9 @@ const (
 	// On 32-bit machines the queue's file is mapped into half of the address space.
 	maxQueue32 = GiB
 
+	maxMonthStart = 28      // every month has it
+	minBudget     = MiB / 2 // a ping each 10 minutes
+
 	maxPayloadLimit = 512 * KiB // minutes of GPRS time
 	maxCommitWait   = time.Second
 
@@ -110,6 +113,7 @@ func (c *Config) problems() []Problem {
 	c.checkBroker(&k)
 	c.checkQueue(&k)
 	c.checkEncoding(&k)
+	c.checkBudget(&k)
 	c.checkListeners(&k)
 	c.checkSources(&k)
 	for _, s := range secretsOf(c) {
@@ -273,6 +277,20 @@ func (c *Config) checkBroker(k *checker) {
 		if f.value%time.Second != 0 {
 			k.fail(f.key, "", "%v is not in whole seconds, as MQTT counts it", Duration(f.value))
 		}
+	}
+}
+
+func (c *Config) checkBudget(k *checker) {
+	b := c.Budget
+	between(k, "budget.month_starts", b.MonthStarts, 1, maxMonthStart)
+	if b.MonthlyBytes != 0 && b.MonthlyBytes < minBudget {
+		k.fail("budget.monthly_bytes", "write 0 for no budget", "%v is less than keeping the connection costs in a month, which is %v", b.MonthlyBytes, minBudget)
+	}
+	switch {
+	case b.Reserve > 0 && b.MonthlyBytes == 0:
+		k.fail("budget.reserve", "", "needs budget.monthly_bytes, of which it is a part")
+	case b.Reserve > 0 && b.Reserve >= b.MonthlyBytes:
+		k.fail("budget.reserve", "", "%v leaves nothing of budget.monthly_bytes, %v, for readings that are no alarms", b.Reserve, b.MonthlyBytes)
 	}
 }
 

@@ -86,6 +86,9 @@ func (l *Ledger) Standing() Standing {
 	return st
 }
 
+// Limited reports whether there is a budget at all.
+func (l *Ledger) Limited() bool { return l.budget.MonthlyBytes > 0 }
+
 // forecast goes on with the mean of the last seven whole days, or of this month so far where fewer are known. It is called
 // with mu held.
 func (l *Ledger) forecast(st Standing) int64 {

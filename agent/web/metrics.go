@@ -86,6 +86,34 @@ func linkFamilies() []family {
 				put(float64(st.Link.BytesUp), "up")
 				put(float64(st.Link.BytesDown), "down")
 			}, "direction"),
+		counter("air_bytes_total", "Bytes on the air as IP packets in this month of the contract; TCP/IP headers are estimated.",
+			func(st agent.Status, put emit) {
+				if st.Usage == nil {
+					return
+				}
+				for _, c := range st.Usage.Month.Up.Causes() {
+					put(float64(c.Bytes), "up", c.Name)
+				}
+				for _, c := range st.Usage.Month.Down.Causes() {
+					put(float64(c.Bytes), "down", c.Name)
+				}
+			}, "direction", "cause"),
+		counter("air_publish_bytes_total", "Bytes of PUBLISH packets in this month of the contract, by the first two levels of their topics.",
+			func(st agent.Status, put emit) {
+				if st.Usage != nil {
+					for prefix, n := range st.Usage.Month.Prefixes {
+						put(float64(n), prefix)
+					}
+				}
+			}, "prefix"),
+		gauge("air_budget_bytes", "Bytes a month that may go over the air; absent without a budget.",
+			func(st agent.Status, put emit) {
+				if st.Usage != nil && st.Usage.BudgetBytes != nil {
+					put(float64(*st.Usage.BudgetBytes))
+				}
+			}),
+		gauge("air_held", "1 while the budget holds messages back.",
+			func(st agent.Status, put emit) { put(flag(st.Usage != nil && st.Usage.Held != "")) }),
 		gauge("link_keepalive_seconds", "How long the connection may be silent before a ping.",
 			func(st agent.Status, put emit) {
 				if k := st.Link.Keepalive; k != nil {

@@ -228,6 +228,9 @@ func linkFacts(st agent.Status) []fact {
 		}
 		facts = append(facts, fact{Name: "Way", Value: way})
 	}
+	if u := st.Usage; u != nil {
+		facts = append(facts, fact{Name: "On the air", Value: agent.UsageLine(u)})
+	}
 	if k := st.Link.Keepalive; k != nil {
 		facts = append(facts, fact{Name: "Ping after", Value: span(time.Duration(k.IntervalSeconds) * time.Second), Note: agent.KeepaliveNote(k)})
 	}

@@ -23,6 +23,7 @@ type mqttLink struct {
 	history string // the levels before the topics of history; "": none
 	book    sessionBook
 	pulse   *pulse
+	flown   *flown
 }
 
 // dialFunc opens a connection to host:port.
@@ -46,7 +47,7 @@ func (l *mqttLink) connect(ctx context.Context, network string, resume []agent.R
 	for _, i := range l.brokers.turns() {
 		var session *mqttconn.Session
 		if session, err = l.connectTo(ctx, l.brokers.turnTo(i), network, resume, report, dial); err == nil {
-			return mqttSession{session, l.history, l.brokers.worked(i), l.pulse}, nil
+			return mqttSession{session, l.history, l.brokers.worked(i), l.pulse, l.flown}, nil
 		}
 		if ctx.Err() != nil {
 			break
@@ -70,6 +71,7 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 	l.pulse.apply(&cfg, cmp.Or(network, broker.host))
 	cfg.Resume = nil
 	for _, r := range resume {
+		l.flown.note(r.Flight.Seq)
 		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message, l.history)})
 	}
 	open := func(ctx context.Context) (mqttconn.Conn, error) {
@@ -96,10 +98,12 @@ type mqttSession struct {
 	history string
 	until   time.Time // when a better broker may be back; zero: never
 	pulse   *pulse
+	flown   *flown
 }
 
 func (s mqttSession) Close(ctx context.Context) error {
 	s.pulse.ended(s.Session)
+	defer s.flown.ended()
 	return s.Session.Close(ctx)
 }
 
@@ -108,6 +112,7 @@ func (s mqttSession) Until() time.Time { return s.until }
 func (s mqttSession) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, error) {
 	m := toMQTT(p.Message, s.history)
 	m.More = p.More
+	m.Again = s.flown.before(m.Seq)
 	r, err := s.Session.Publish(ctx, m)
 	if errors.Is(err, mqttconn.ErrInvalid) {
 		return nil, fmt.Errorf("%w: %w", agent.ErrUndeliverable, err)
@@ -115,6 +120,7 @@ func (s mqttSession) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt
 	if err != nil {
 		return nil, linkError(err)
 	}
+	s.flown.departed(r)
 	return r, nil
 }
 

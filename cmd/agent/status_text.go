@@ -60,9 +60,13 @@ func statusParts(st agent.Status) []part {
 			agent.KeepaliveNote(k))}}
 		keepalive.short = func() []fact { return nil }
 	}
+	air := part{}
+	if st.Usage != nil {
+		air.full = []fact{{"on the air", agent.UsageLine(st.Usage)}}
+	}
 	sources := part{full: sourceFacts(st, len(st.Sources)), short: func() []fact { return sourceFacts(st, 2) }}
 	outages := part{full: outageFacts(st, 3), short: func() []fact { return outageFacts(st, 1) }}
-	return []part{who, keepalive, steps, {full: queueFacts(st)}, sources, outages}
+	return []part{who, keepalive, air, steps, {full: queueFacts(st)}, sources, outages}
 }
 
 // fit joins the parts to at most so many lines: what stands last is shortened first.

@@ -18,6 +18,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/source"
+	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web"
 	"github.com/fieldpost/fieldpost/agent/web/control"
 	"github.com/fieldpost/fieldpost/mqttconn"
@@ -30,6 +31,8 @@ type device struct {
 	queue   *queue.Queue
 	module  control.Modem // nil on the machine's own network
 	pulse   *pulse
+	usage   *usage.Ledger
+	air     mqttconn.Air
 	memory  memory
 	logged  func() []string // the last lines of the log; nil: they are not kept
 	closers []func() error  // in the order of making
@@ -75,7 +78,11 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	if d.pulse, err = newPulse(cfg, filepath.Join(cfg.DataDir, "keepalive")); err != nil {
 		log.Warn().Err(err).Msg("how long the network bears silence is learned anew")
 	}
+	if d.usage, err = usage.Open(usageFile(cfg), budgetOf(cfg)); err != nil {
+		log.Error().Err(err).Msg("the bytes on the air are counted from 0")
+	}
 	d.memory.add(d.pulse.save)
+	d.memory.add(d.usage.Save)
 	link, err := d.link(w, cfg, log)
 	if err != nil {
 		return err
@@ -88,7 +95,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
 		Queue: q, Link: link, Retry: retry(), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
-		Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
+		Account: newAccount(&d.air, d.usage), Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 	}
 	if l, ok := link.(*modemLink); ok {
 		agentConfig.NetworkTime = l.NetworkTime
@@ -108,7 +115,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	if err != nil {
 		return nil, err
 	}
-	mqtt.pulse = d.pulse
+	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
@@ -140,7 +147,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 // mqttOver describes the MQTT sessions of a configuration.
 func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 	l := mqttLink{brokers: newBrokers(cfg.Broker), queue: q, history: cfg.Queue.HistoryTopic,
-		pulse: &pulse{fixed: time.Duration(cfg.Broker.Keepalive)},
+		pulse: &pulse{fixed: time.Duration(cfg.Broker.Keepalive)}, flown: newFlown(),
 		config: mqttconn.Config{
 			ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
 		}}
@@ -186,6 +193,7 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 	return control.New(control.Config{
 		Path: cfg.ControlSocket(), QoS: byte(cfg.Broker.QoS), MaxPayload: int64(cfg.Limits.MaxPayload),
 		Status:     func() agent.Status { return d.agent.Status() },
+		Usage:      func() usage.Report { return d.usage.Report() },
 		QueueStats: func() agent.QueueStatus { return agent.QueueStatusOf(d.queue) },
 		Put:        func(ctx context.Context, m queue.Message) (uint64, error) { return d.agent.Accept(ctx, m) },
 		Queue:      d.queue,

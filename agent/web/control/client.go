@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -53,6 +54,13 @@ func (c *Client) QueueStats(ctx context.Context) (agent.QueueStatus, error) {
 	var st agent.QueueStatus
 	err := c.ask(ctx, http.MethodGet, "/v1/queue/stats", nil, &st)
 	return st, err
+}
+
+// Usage asks what went over the air.
+func (c *Client) Usage(ctx context.Context) (usage.Report, error) {
+	var r usage.Report
+	err := c.ask(ctx, http.MethodGet, "/v1/usage", nil, &r)
+	return r, err
 }
 
 // SendOptions say how a message is to travel.

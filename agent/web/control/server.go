@@ -11,6 +11,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/source"
+	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web/internal/serve"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -22,6 +23,8 @@ type Config struct {
 	QueueStats func() agent.QueueStatus
 	// Put stores one message and returns its sequence once it is on disk.
 	Put func(context.Context, queue.Message) (uint64, error)
+	// Usage is what went over the air; nil: nobody counts.
+	Usage func() usage.Report
 	// Queue is what the other routes of the queue work on.
 	Queue Queue
 
@@ -59,6 +62,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), jobs: make(chan struct{}, maxJobs)}
 	s.mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Status()) })
 	s.mux.HandleFunc("GET /v1/queue/stats", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.QueueStats()) })
+	if cfg.Usage != nil {
+		s.mux.HandleFunc("GET /v1/usage", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, cfg.Usage()) })
+	}
 	s.mux.HandleFunc("POST /v1/messages/{topic...}", s.put)
 	s.mux.HandleFunc("POST /v1/reconnect", s.reconnect)
 	s.mux.HandleFunc("GET /v1/log", s.log)
