@@ -154,8 +154,8 @@ const (
 	segment    = 1448 // the largest that the guide names (G4.7)
 	// delayedAck is how long an acknowledgement waits for data to ride with (RFC 1122 allows 500 ms, most wait 200).
 	delayedAck = 200 * time.Millisecond
-	// answerWait is after how long without an answer sent segments count as acknowledged by packets of their own: more than
-	// a full window and a round trip take.
+	// answerWait is after how long without anything heard sent segments count as acknowledged by packets of their own: more
+	// than a full window and a round trip take.
 	answerWait = 3 * time.Second
 )
 
@@ -173,7 +173,9 @@ type segments struct {
 
 // established counts the three packets that open a connection, torn the four that end it.
 func (s *segments) established() { s.connection(Bytes{Up: 2 * tcpHeaders, Down: tcpHeaders}) }
-func (s *segments) torn()        { s.connection(Bytes{Up: 2 * tcpHeaders, Down: 2 * tcpHeaders}) }
+func (s *segments) torn() {
+	s.connection(Bytes{Up: (2 + int64(s.owedUp)) * tcpHeaders, Down: 2 * tcpHeaders})
+}
 
 func (s *segments) connection(b Bytes) { s.air.count(func(c *AirCounts) { c.Connect.add(b) }) }
 
@@ -206,8 +208,16 @@ func (s *segments) moved(up bool, n int, now time.Time) {
 
 func (s *segments) headers(up bool, n int, now time.Time) Bytes {
 	count := (n + segment - 1) / segment
-	head := s.settle(now)
+	var head Bytes
+	if s.owedUp > 0 && now.Sub(s.heard) > delayedAck {
+		head.Up = int64(s.owedUp * tcpHeaders)
+		s.owedUp = 0
+	}
 	if up {
+		if s.owedDn > 0 && now.Sub(s.spoke) > delayedAck && now.Sub(s.heard) > answerWait {
+			head.Down = int64(s.owedDn * tcpHeaders)
+			s.owedDn = 0
+		}
 		head.Up += int64(count * tcpHeaders)
 		s.owedUp = 0 // it rides
 		s.owedDn += count
@@ -215,23 +225,10 @@ func (s *segments) headers(up bool, n int, now time.Time) Bytes {
 		return head
 	}
 	head.Down += int64(count * tcpHeaders)
-	s.owedDn = 0
+	s.owedDn = 0 // what was owed rides with this
 	s.owedUp += count
 	head.Up += int64(s.owedUp / 2 * tcpHeaders)
 	s.owedUp %= 2
 	s.heard = now
-	return head
-}
-
-// settle counts the acknowledgements that had nothing to ride with.
-func (s *segments) settle(now time.Time) (head Bytes) {
-	if s.owedUp > 0 && now.Sub(s.heard) > delayedAck {
-		head.Up = int64(s.owedUp * tcpHeaders)
-		s.owedUp = 0
-	}
-	if s.owedDn > 0 && now.Sub(s.spoke) > delayedAck && now.Sub(s.heard) > answerWait {
-		head.Down = int64(s.owedDn * tcpHeaders)
-		s.owedDn = 0
-	}
 	return head
 }

@@ -23,7 +23,6 @@ func (w *world) accounted() (up, down usage.Bytes) {
 
 // TestAccountAgreesWithTheAir compares what the agent counts with what the simulated module puts on the air.
 func TestAccountAgreesWithTheAir(t *testing.T) {
-	reading := strings.Repeat("7", 100)
 	topic := "site/" + strings.Repeat("t", 25)
 	put := func(w *world, n int, qos byte) {
 		w.t.Helper()
@@ -38,19 +37,20 @@ func TestAccountAgreesWithTheAir(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name string
+		most float64 // how far the account may be off
 		do   func(*world)
 	}{
-		{"a backlog at QoS 1", func(w *world) { put(w, 1000, 1) }},
-		{"a backlog at QoS 0", func(w *world) { put(w, 1000, 0) }},
-		{"a backlog at QoS 2", func(w *world) { put(w, 300, 2) }},
-		{"a reading a minute", func(w *world) {
+		{"a backlog at QoS 1", 0.05, func(w *world) { put(w, 1000, 1) }},
+		{"a backlog at QoS 0", 0.05, func(w *world) { put(w, 1000, 0) }},
+		{"a backlog at QoS 2", 0.05, func(w *world) { put(w, 300, 2) }},
+		{"a reading a minute", 0.02, func(w *world) {
 			for range 100 {
 				put(w, 1, 1)
 				time.Sleep(time.Minute)
 			}
 		}},
-		{"pings", func(w *world) { time.Sleep(10 * time.Hour) }},
-		{"connections", func(w *world) {
+		{"pings", 0.02, func(w *world) { time.Sleep(3 * time.Hour) }},
+		{"connections", 0.15, func(w *world) {
 			for range 10 {
 				w.hangUp()
 				time.Sleep(5 * time.Minute)
@@ -77,15 +77,12 @@ func TestAccountAgreesWithTheAir(t *testing.T) {
 					t.Logf("%s: counted %d, on the air %d: %+.1f %%", side.name, side.counted, side.on, 100*float64(side.counted-side.on)/float64(side.on))
 				}
 				counted, on := up.Total()+down.Total()-up0.Total()-down0.Total(), int64(after.AirUp+after.AirDown-before.AirUp-before.AirDown)
-				if off := float64(counted-on) / float64(on); off > 0.05 || off < -0.05 {
-					t.Errorf("counted %d bytes, %d were on the air: %+.1f %%, want within 5 %%", counted, on, 100*off)
+				if off := float64(counted-on) / float64(on); off > tc.most || off < -tc.most {
+					t.Errorf("counted %d bytes, %d were on the air: %+.1f %%, want within %.0f %%", counted, on, 100*off, 100*tc.most)
 				}
 				w.stop()
 			})
 		})
-	}
-	if len(reading) != 100 {
-		t.Error("the reading is not what the figures speak of")
 	}
 }
 
