@@ -50,7 +50,7 @@ func TestAccountAgreesWithTheAir(t *testing.T) {
 			}
 		}},
 		{"pings", 0.02, func(w *world) { time.Sleep(3 * time.Hour) }},
-		{"connections", 0.15, func(w *world) {
+		{"connections", 0.20, func(w *world) {
 			for range 10 {
 				w.hangUp()
 				time.Sleep(5 * time.Minute)

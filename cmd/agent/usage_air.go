@@ -80,13 +80,13 @@ func printUsage(out io.Writer, r usage.Report, days bool) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%s from\tup\tdown\tall\tmessages\t\n", unit)
 	for _, s := range spans {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t\n", s.From, airBytes(s.Up.Total()), airBytes(s.Down.Total()), airBytes(s.Total()), s.Messages)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t\n", s.From, contractBytes(s.Up.Total()), contractBytes(s.Down.Total()), contractBytes(s.Total()), s.Messages)
 	}
 	_ = w.Flush()
 	if r.BudgetBytes != nil {
-		fmt.Fprintf(out, "\nbudget %s a month, %s of them for alarms", airBytes(*r.BudgetBytes), airBytes(*r.Reserve))
+		fmt.Fprintf(out, "\nbudget %s a month, %s of them for alarms", contractBytes(*r.BudgetBytes), contractBytes(*r.Reserve))
 		if r.Forecast != nil {
-			fmt.Fprintf(out, "; %s expected", airBytes(*r.Forecast))
+			fmt.Fprintf(out, "; %s expected", contractBytes(*r.Forecast))
 		}
 		fmt.Fprintln(out)
 	}
@@ -96,7 +96,7 @@ func printUsage(out io.Writer, r usage.Report, days bool) {
 	both := last.Up.Plus(last.Down)
 	for _, c := range both.Causes() {
 		if c.Bytes > 0 {
-			fmt.Fprintf(w, "  %s\t%s\t%.1f %%\t\n", c.Name, airBytes(c.Bytes), 100*float64(c.Bytes)/float64(both.Total()))
+			fmt.Fprintf(w, "  %s\t%s\t%.1f %%\t\n", c.Name, contractBytes(c.Bytes), 100*float64(c.Bytes)/float64(both.Total()))
 		}
 	}
 	_ = w.Flush()
@@ -104,14 +104,14 @@ func printUsage(out io.Writer, r usage.Report, days bool) {
 		fmt.Fprintln(out, "\nmessages by topic:")
 		w = tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		for _, p := range slices.SortedFunc(maps.Keys(last.Prefixes), func(a, b string) int { return cmp.Compare(last.Prefixes[b], last.Prefixes[a]) }) {
-			fmt.Fprintf(w, "  %s\t%s\t\n", printable(p), airBytes(last.Prefixes[p]))
+			fmt.Fprintf(w, "  %s\t%s\t\n", printable(p), contractBytes(last.Prefixes[p]))
 		}
 		_ = w.Flush()
 	}
 }
 
-// airBytes is a number of bytes as contracts count them.
-func airBytes(n int64) string {
+// contractBytes is a number of bytes as contracts count them.
+func contractBytes(n int64) string {
 	switch {
 	case n >= 1e6:
 		return fmt.Sprintf("%.2f MB", float64(n)/1e6)
