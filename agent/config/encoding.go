@@ -10,7 +10,7 @@ import (
 type Encoding struct {
 	Format         string `yaml:"format"`          // FormatPlain, FormatEnvelope or FormatBatch
 	Topic          string `yaml:"topic"`           // of batches; "": DEVICE/batch
-	Compress       string `yaml:"compress"`        // CompressNone or CompressDeflate
+	Compress       string `yaml:"compress"`        // CompressNone or CompressDeflate; of no meaning with FormatPlain
 	DictionaryFile string `yaml:"dictionary_file"` // "": the built-in dictionary
 	Batch          Batch  `yaml:"batch"`
 }
@@ -44,7 +44,7 @@ const (
 
 func defaultEncoding() Encoding {
 	return Encoding{
-		Format: FormatPlain, Compress: CompressNone,
+		Format: FormatPlain, Compress: CompressDeflate,
 		// 50 readings of some 80 bytes. With deflate they leave as one segment of TCP, without as three.
 		Batch: Batch{MaxMessages: 50, MaxBytes: 4 * KiB, MaxAge: Duration(30 * time.Second)},
 	}
@@ -64,8 +64,8 @@ func (c *Config) checkEncoding(k *checker) {
 	k.topic("encoding.topic", e.Topic)
 	k.oneOf("encoding.compress", e.Compress, CompressNone, CompressDeflate)
 	switch {
-	case e.Compress == CompressDeflate && e.Format == FormatPlain:
-		k.fail("encoding.compress", "set encoding.format to envelope or batch", "plain payloads are not compressed: no receiver could tell")
+	case e.DictionaryFile != "" && e.Format == FormatPlain:
+		k.fail("encoding.dictionary_file", "set encoding.format to envelope or batch", "is useless with plain payloads, which are never compressed")
 	case e.DictionaryFile != "" && e.Compress == CompressNone:
 		k.fail("encoding.dictionary_file", "", "is useless without encoding.compress: deflate")
 	}

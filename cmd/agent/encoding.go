@@ -16,7 +16,7 @@ func encoding(cfg *config.Config) (agent.Encoding, error) {
 		Format: agent.Format(cfg.Encoding.Format), Topic: cfg.BatchTopic(), Bare: []string{"downlink"},
 		MaxMessages: cfg.Encoding.Batch.MaxMessages, MaxBytes: int(cfg.Encoding.Batch.MaxBytes), MaxAge: time.Duration(cfg.Encoding.Batch.MaxAge),
 	}
-	if cfg.Encoding.Compress != config.CompressDeflate {
+	if cfg.Encoding.Format == config.FormatPlain || cfg.Encoding.Compress == config.CompressNone {
 		return e, nil
 	}
 	if e.Dictionary = envelope.Builtin(); cfg.Encoding.DictionaryFile == "" {
