@@ -61,7 +61,7 @@ func parseClock(line, prefix string) (time.Time, bool) {
 }
 
 // Time asks what time it is: the network's if it has told it, else that of Config.TimeServer, over UDP, which needs a module that
-// carries no connection (ErrBusy). It brings the module up only for the latter.
+// carries no connection (else CauseUsage). It brings the module up only for the latter.
 func (m *Modem) Time(ctx context.Context) (Clock, error) {
 	v, err := m.ask(ctx, m.cmds, func(context.Context) (any, error) { return m.networkTime() })
 	if err != nil {

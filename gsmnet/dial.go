@@ -64,7 +64,7 @@ func (m *Modem) dial(ctx context.Context, t target) (*Conn, error) {
 	}
 	if s := m.owner.sock; s != nil {
 		if !s.conn.isClosed() && !s.remoteClosed {
-			return nil, &Error{CauseUsage, op, ErrBusy}
+			return nil, &Error{CauseUsage, op, errBusy}
 		}
 		m.closeSocket()
 	}

@@ -66,8 +66,8 @@ func CauseOf(err error) Cause {
 	return CauseUnknown
 }
 
-// ErrBusy means that a connection is open already: the driver carries one at a time (QIMUX=0).
-var ErrBusy = errors.New("another connection is open, and the module carries one at a time; close it first")
+// errBusy means that a connection is open already: the driver carries one at a time (QIMUX=0).
+var errBusy = errors.New("another connection is open, and the module carries one at a time; close it first")
 
 // opError makes the *net.OpError of a Conn's method. nil and io.EOF stay as they are; a timeout and a local close can be
 // recognised as the net package documents it.

@@ -124,7 +124,7 @@ func (m *Modem) Up(ctx context.Context) error {
 	return err
 }
 
-// Down drops the context, for a pause of an hour or more (G7.2). ErrBusy is the error while a connection is open; the next Up or
+// Down drops the context, for a pause of an hour or more (G7.2). The cause is CauseUsage while a connection is open; the next Up or
 // DialContext brings the context up again.
 func (m *Modem) Down(ctx context.Context) error {
 	_, err := m.ask(ctx, m.ops, func(ctx context.Context) (any, error) { return nil, m.down(ctx) })
@@ -132,7 +132,8 @@ func (m *Modem) Down(ctx context.Context) error {
 }
 
 // DialContext opens the connection, after Up if that is needed. network is "tcp", "tcp4", "udp" or "udp4"; address is host:port
-// with an IPv4 address or a name, which the module resolves. The net.Conn is a *Conn. Only one can be open: ErrBusy is the error for a second.
+// with an IPv4 address or a name, which the module resolves. The net.Conn is a *Conn. Only one can be open: the cause for a
+// second is CauseUsage.
 func (m *Modem) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	t, err := parseTarget(network, address)
 	if err != nil {

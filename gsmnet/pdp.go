@@ -262,7 +262,7 @@ func (m *Modem) deactivate(ctx context.Context) error {
 func (m *Modem) down(ctx context.Context) error {
 	if s := m.owner.sock; s != nil {
 		if !s.conn.isClosed() && !s.remoteClosed {
-			return &Error{CauseUsage, "drop the context", ErrBusy}
+			return &Error{CauseUsage, "drop the context", errBusy}
 		}
 		m.closeSocket()
 	}

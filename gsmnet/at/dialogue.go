@@ -25,7 +25,7 @@ type Config struct {
 // Stats counts what should not happen.
 type Stats struct {
 	Strays   uint64 // lines that answered nothing and are no known URC
-	Overlong uint64 // lines over MaxLine
+	Overlong uint64 // lines over maxLine
 	Timeouts uint64
 	Resyncs  uint64
 	Damaged  uint64

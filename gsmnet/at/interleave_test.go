@@ -20,7 +20,7 @@ func FuzzInterleaver(f *testing.F) {
 	f.Add([]byte{3, 3, 0}, []byte("\r\n+PDP DEACT\r\n> "))
 	f.Add([]byte{2}, []byte("\r\n+QIRD: 1.2.3.4:70,TCP,4\r\n"))
 	f.Fuzz(func(t *testing.T, order, payload []byte) {
-		if len(payload) == 0 || len(payload) > at.MaxCount || len(order) > 40 {
+		if len(payload) == 0 || len(payload) > largest || len(order) > 40 {
 			t.Skip()
 		}
 		synctest.Test(t, func(t *testing.T) { interleave(t, order, payload) })

@@ -48,8 +48,8 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 		}
 		if d.promised > 0 && i >= 1 {
 			// The module did not answer although nothing else was under way: it takes the probes for payload. There is no
-			// way out of a fixed-length send but to give it the bytes.
-			polluted = true
+			// way out of a fixed-length send but to give it the bytes; ESC abandons the other form, and nothing was sent (G4.2).
+			polluted = polluted || !d.freeForm
 			if err := d.fill(); err != nil {
 				return polluted, err
 			}
@@ -143,7 +143,7 @@ func (d *Dialogue) deliver() error {
 func (d *Dialogue) fill() error {
 	n := d.promised
 	if n <= 1 {
-		n = MaxPayload
+		n = maxPayload
 	}
 	d.promised, d.owed = 0, nil
 	filler := bytes.Repeat([]byte{'\r'}, n)
@@ -156,5 +156,5 @@ func (d *Dialogue) fill() error {
 // escape abandons AT+QISEND without a length (G4.2).
 const escape = 0x1B
 
-// MaxPayload is the most that one AT+QISEND takes (G4.1).
-const MaxPayload = 1460
+// maxPayload is the most that one AT+QISEND takes (G4.1).
+const maxPayload = 1460

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// MaxLine is the longest line that is kept. The longest honest reply is a few hundred bytes.
-const MaxLine = 2048
+// maxLine is the longest line that is kept. The longest honest reply is a few hundred bytes.
+const maxLine = 2048
 
-// MaxCount is the most bytes that a header may announce: what the module's largest read returns, and one TCP segment.
-const MaxCount = 1500
+// maxCount is the most bytes that a header may announce: what the module's largest read returns, and one TCP segment.
+const maxCount = 1500
 
 // Kind says what a Token is.
 type Kind uint8
@@ -48,11 +48,11 @@ const (
 	behindPushed // counted bytes without a frame have just ended
 )
 
-// Scanner turns bytes into tokens. The zero value is ready; it keeps at most MaxLine and MaxCount bytes.
+// Scanner turns bytes into tokens. The zero value is ready; it keeps at most maxLine and maxCount bytes.
 type Scanner struct {
 	state   scanState
 	line    []byte
-	tooLong bool // the line is over MaxLine: drop until its end
+	tooLong bool // the line is over maxLine: drop until its end
 	space   bool // one space after the prompt belongs to it
 	header  string
 	data    []byte
@@ -66,7 +66,7 @@ type Scanner struct {
 	dropped uint64
 }
 
-// Dropped counts lines that were over MaxLine and thrown away.
+// Dropped counts lines that were over maxLine and thrown away.
 func (s *Scanner) Dropped() uint64 { return s.dropped }
 
 // ExpectEcho says that the payload may come back before the reply (QISDE, on by default). The next bytes are removed if they
@@ -183,7 +183,7 @@ func (s *Scanner) inLine(b byte, emit func(Token)) {
 	case b == '>' && len(s.line) == 0:
 		s.space = true
 		emit(Token{Kind: Prompt})
-	case len(s.line) >= MaxLine:
+	case len(s.line) >= maxLine:
 		s.tooLong = true
 	default:
 		s.line = append(s.line, b)
@@ -229,7 +229,7 @@ func (s *Scanner) pushed() {
 	}
 	digits = strings.TrimSuffix(strings.TrimSuffix(digits, "TCP"), "UDP")
 	n, err := strconv.ParseUint(digits, 10, 16)
-	if err != nil || n == 0 || n > MaxCount {
+	if err != nil || n == 0 || n > maxCount {
 		return
 	}
 	s.line = s.line[:0]
@@ -274,7 +274,7 @@ func countedRead(text string) (int, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(rest[strings.LastIndexByte(rest, ',')+1:]), 10, 16)
-	if err != nil || n == 0 || n > MaxCount {
+	if err != nil || n == 0 || n > maxCount {
 		return 0, false
 	}
 	return int(n), true

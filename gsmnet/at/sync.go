@@ -70,7 +70,7 @@ func (d *Dialogue) Escape() error {
 	if !d.Pause(guard, nil) {
 		return d.gone()
 	}
-	if err := d.put(append([]byte{0x1B}, bytes.Repeat([]byte{'\r'}, MaxPayload)...)); err != nil {
+	if err := d.put(append([]byte{0x1B}, bytes.Repeat([]byte{'\r'}, maxPayload)...)); err != nil {
 		return err
 	}
 	if !d.Pause(guard, nil) {
