@@ -10,7 +10,8 @@
 // [Secret], not by the quoted line of an error.
 //
 // Every key can be set from outside as FIELDPOST_SECTION_KEY: queue.max_bytes
-// is FIELDPOST_QUEUE_MAX_BYTES. A value in the file may contain ${NAME}, which
+// is FIELDPOST_QUEUE_MAX_BYTES, and that of the first element of a list that is
+// in the file FIELDPOST_SOURCES_EXEC_0_INTERVAL. A value in the file may contain ${NAME}, which
 // stands for the environment variable NAME. A secret is given by a file of its
 // own (password_file), by ${NAME} or by its variable; written into the file
 // itself it is refused.

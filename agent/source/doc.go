@@ -1,5 +1,9 @@
-// Package source takes readings in from local senders: by MQTT ([MQTT]) and by
-// HTTP ([HTTP]).
+// Package source takes readings in: from local senders, by MQTT ([MQTT]) and by
+// HTTP ([HTTP]), and from what it reads by itself: programs ([Exec]), serial
+// ports ([Serial]), sensors of the kernel ([Sysfs]), Modbus devices ([Modbus])
+// and files ([Tail]).
+//
+// # Senders
 //
 // It promises that a sender hears yes (a PUBACK or PUBREC, a 202) only after
 // the [Sink] has said that the reading is on disk, and that it hears yes for
@@ -30,12 +34,28 @@
 //   - When the agent stops, the wills of the clients are not sent: it is not
 //     the sensors that went away.
 //
-// The package does not look into payloads, and never logs them. It speaks MQTT
-// 3.1.1 only.
+// What senders hand over is not looked into. Only MQTT 3.1.1 is spoken.
+//
+// # What is read
+//
+// It promises that a source which fails says so in its status, tries again for
+// as long as it runs, and takes down neither the others nor the process; that a
+// line of a file is stored once, also across a crash, and a line of a program
+// or a port waits until it is stored; that a program can neither outlive the
+// source nor flood it. It doesn't promise that a port's line isn't lost while
+// nothing can be stored, since the port doesn't wait, nor that a value which
+// is read at an interval is: the next one is better.
+//
+// Nothing is written to a device but what asks it for its values.
+//
+// # For all
+//
+// Payloads are never logged.
 //
 // All exported methods may be called concurrently. A Sink is called
 // concurrently, once for each sender at a time, so that a store may commit
 // many readings in one go.
 //
-// Reference: MQTT Version 3.1.1 (OASIS); RFC 9110 for the status codes.
+// Reference: MQTT Version 3.1.1 (OASIS); RFC 9110 for the status codes; MODBUS
+// over Serial Line V1.02.
 package source
