@@ -392,3 +392,39 @@ func TestHistoryAndThePresentShareNoBatch(t *testing.T) {
 		}
 	})
 }
+
+// The ids in a batch are of one queue and rise: messages that were imported from another one get batches of their own.
+func TestImportedMessagesKeepTheirIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, q, stop := gathering(t, s, nil)
+		other := [8]byte{0xab}
+		foreign := func(seq uint64) queue.Message {
+			return queue.Message{Topic: "a", Payload: fmt.Append(nil, "foreign ", seq), ID: queue.ID{Epoch: other, Seq: seq}}
+		}
+		own := numbered(0, "a", 1, 3)
+		accept(t, a, own[0], own[1], foreign(5), foreign(6), foreign(3), own[2])
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		var got []string
+		for _, r := range s.open {
+			m, err := envelope.NewDecoder().Decode(r.message.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range m.Lines("") {
+				got = append(got, l.ID+" "+*l.Text)
+			}
+			got = append(got, "-")
+		}
+		id := func(e [8]byte, seq uint64) string { return queue.ID{Epoch: e, Seq: seq}.String() }
+		want := []string{id(q.Epoch(), 1) + " 1", id(q.Epoch(), 2) + " 2", "-", id(other, 5) + " foreign 5", id(other, 6) + " foreign 6", "-",
+			id(other, 3) + " foreign 3", "-", id(q.Epoch(), 6) + " 3", "-"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

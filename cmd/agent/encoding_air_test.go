@@ -85,7 +85,7 @@ func TestEncodingOnTheAir(t *testing.T) {
 		}
 		ratio := got / plain[tc.of]
 		t.Logf("%s: %.1f bytes on the air a reading, %.2f of plain", tc.name, got, ratio)
-		figure("Encoding/"+tc.name, got, "air:B/reading", ratio, "vs_plain:ratio")
+		figure("Encoding/"+tc.name, got, "air:B/reading", ratio, "vs_plain:")
 		if ratio > tc.want {
 			t.Errorf("%s takes %.1f bytes a reading, %.2f of %.1f plain, want at most %.2f", tc.name, got, ratio, plain[tc.of], tc.want)
 		}

@@ -33,7 +33,7 @@ type figure struct {
 type measure func(ctx context.Context, count int) ([]figure, error)
 
 var areas = map[string]measure{
-	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^TestBytesOnTheAir$")),
+	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^Test(BytesOnTheAir|EncodingOnTheAir)$")),
 	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
 	"peers": peerStores,
 	"queue": goBenchmarks("queue"),
