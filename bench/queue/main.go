@@ -45,6 +45,7 @@ func run(ctx context.Context, args []string) (err error) {
 	dir := flags.String("dir", "", "folder to work in; \"\": a RAM disk if that can be made, whose bytes and flushes are counted")
 	reps := flags.Int("reps", 3, "repetitions, of which the median counts")
 	seconds := flags.Float64("seconds", 1, "duration of each measurement")
+	slow := flags.Duration("slow", 0, "time added to each flush, as a flash takes (by strace; bytes and flushes aren't counted then)")
 	only := flags.String("stores", "", "stores with commas between them; \"\": all")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -58,6 +59,9 @@ func run(ctx context.Context, args []string) (err error) {
 			fmt.Fprintln(os.Stderr, "queue: no RAM disk, so bytes and flushes aren't counted:", err)
 			*dir = os.TempDir()
 		}
+	}
+	if *slow > 0 {
+		return slowly(ctx, *slow, "-dir", *dir, "-reps", fmt.Sprint(*reps), "-seconds", fmt.Sprint(*seconds), "-stores", *only)
 	}
 	var jobs []job
 	for _, p := range peers() {

@@ -36,7 +36,7 @@ var areas = map[string]measure{
 	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^Test(BytesOnTheAir|EncodingOnTheAir)$")),
 	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
 	"peers": peerStores,
-	"queue": goBenchmarks("queue"),
+	"queue": all(goBenchmarks("queue"), peerStores),
 	"size":  binarySizes,
 }
 
