@@ -19,6 +19,8 @@ type Config struct {
 	Budget   Budget   `yaml:"budget"`   // what may go over the air
 	Limits   Limits   `yaml:"limits"`   // what is accepted from sources
 	Sources  Sources  `yaml:"sources"`  // where readings come from
+	Downlink Downlink `yaml:"downlink"` // which commands are taken from the broker
+	Presence Presence `yaml:"presence"` // how the device shows that it is there
 	Web      Web      `yaml:"web"`      // status page and metrics
 	Control  Control  `yaml:"control"`  // how commands reach the running agent
 	Log      Log      `yaml:"log"`
@@ -197,8 +199,9 @@ func Default() *Config {
 			MQTT: MQTTSource{Listen: "127.0.0.1:1884", MaxClients: 32},
 			HTTP: HTTPSource{Listen: "127.0.0.1:8081", InfluxTopic: "{device}/{measurement}", InfluxPayload: PayloadValue},
 		},
-		Web: Web{Listen: "127.0.0.1:8080"},
-		Log: Log{Level: "info", Format: "auto"},
+		Downlink: Downlink{Allow: List{"status"}, Prefix: "fieldpost/cmd", MaxBytes: 2 * KiB, Rate: 12, MaxAge: Duration(24 * time.Hour)},
+		Web:      Web{Listen: "127.0.0.1:8080"},
+		Log:      Log{Level: "info", Format: "auto"},
 	}
 }
 

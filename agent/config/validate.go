@@ -116,6 +116,7 @@ func (c *Config) problems() []Problem {
 	c.checkBudget(&k)
 	c.checkListeners(&k)
 	c.checkSources(&k)
+	c.checkDownlink(&k)
 	for _, s := range secretsOf(c) {
 		if *s.value != "" && *s.file != "" {
 			k.fail(s.key+"_file", "remove one of the two", "%s is set too", s.key)
