@@ -33,6 +33,8 @@ type Config struct {
 	// Check refuses a message before it is stored; nil accepts everything that the queue takes.
 	Check func(queue.Message) error
 	Log   zerolog.Logger
+	// Presence is published at each connection; without a topic it is not.
+	Presence Presence
 	// Encoding is the form in which messages travel; the zero value sends them plain.
 	Encoding Encoding
 	// NetworkTime says what time it is by the mobile network or a time server, and which of them; the zero time when
@@ -57,12 +59,13 @@ type Source struct {
 
 // Agent is a running agent. Its methods are safe for concurrent use.
 type Agent struct {
-	cfg     Config
-	board   *board
-	packer  *packer // of the goroutine that supervises the link
-	started time.Time
-	kick    chan struct{} // capacity 1: cuts a wait between two attempts short
-	part    chan struct{} // capacity 1: ends a session that stands
+	cfg      Config
+	board    *board
+	presence *presence
+	packer   *packer // of the goroutine that supervises the link
+	started  time.Time
+	kick     chan struct{} // capacity 1: cuts a wait between two attempts short
+	part     chan struct{} // capacity 1: ends a session that stands
 
 	trials map[uint64]*trial // by sequence; supervising goroutine only
 }
@@ -83,13 +86,14 @@ func New(cfg Config) (*Agent, error) {
 	}
 	now := time.Now()
 	return &Agent{
-		cfg:     cfg,
-		packer:  newPacker(cfg.Encoding, cfg.Device),
-		board:   newBoard(cfg.Link.Steps(), now),
-		started: now,
-		kick:    make(chan struct{}, 1),
-		part:    make(chan struct{}, 1),
-		trials:  make(map[uint64]*trial),
+		cfg:      cfg,
+		packer:   newPacker(cfg.Encoding, cfg.Device),
+		board:    newBoard(cfg.Link.Steps(), now),
+		presence: newPresence(cfg.Presence),
+		started:  now,
+		kick:     make(chan struct{}, 1),
+		part:     make(chan struct{}, 1),
+		trials:   make(map[uint64]*trial),
 	}, nil
 }
 
@@ -167,6 +171,10 @@ func (a *Agent) Reconnect() {
 	signal(a.part)
 }
 
+// Flush has what is gathered for a batch go out without waiting for more: with the next message of the alarm lane at the latest,
+// such as the answer to whoever asks for it.
+func (a *Agent) Flush() { a.packer.flush.Store(time.Now().UnixNano()) }
+
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -191,6 +199,7 @@ func (a *Agent) Status() Status {
 	if a.cfg.Keepalive != nil {
 		st.Link.Keepalive = a.cfg.Keepalive()
 	}
+	st.Presence = a.presence.snapshot()
 	for _, s := range a.cfg.Sources {
 		if s.Status != nil {
 			st.Sources = append(st.Sources, s.Status())

@@ -143,6 +143,18 @@ func (b *board) down(err error, now time.Time) {
 	}
 }
 
+// healed returns the outage that the session which stands has ended; nil if there was none, or it doesn't stand any more.
+func (b *board) healed() *Outage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.outages); n > 0 && b.connected {
+		if o := b.outages[n-1]; o.Until != nil && o.Until.Equal(b.since) {
+			return &o
+		}
+	}
+	return nil
+}
+
 // openOutage is called with the lock held.
 func (b *board) openOutage() *Outage {
 	if n := len(b.outages); n > 0 && b.outages[n-1].Until == nil {

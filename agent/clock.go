@@ -67,3 +67,9 @@ func trustOf(now time.Time, synced bool) queue.Trust {
 	}
 	return queue.TrustGuessed
 }
+
+// WallClock tells the time and whether the clock was ever set.
+func WallClock() (now time.Time, set bool) {
+	now = time.Now()
+	return now, trustOf(now, clockSynced()) != queue.TrustUnknown
+}

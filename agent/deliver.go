@@ -34,11 +34,13 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	}()
 
 	publishing, stopWatching := a.publishing(ctx, s)
+	settled := a.announce(publishing, s)
 	c := &courier{agent: a, session: s, trip: t, out: receipts}
 	err := c.publish(publishing, resume)
 	parting := context.Cause(publishing)
 	stopWatching()
 	close(receipts)
+	collected = a.lastWord(ctx, s, parting, collected)
 
 	switch {
 	case ctx.Err() != nil, parting == errAsked: // give the proofs of what is in flight a chance
@@ -58,12 +60,15 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	defer cancel()
 	closeErr := s.Close(closeCtx)
 	<-collected
+	answered := settled()
 
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case broke != nil:
-		a.blame(c, broke)
+		if answered { // else it may have been presence that the broker didn't bear
+			a.blame(c, broke)
+		}
 		return broke
 	case parting != nil:
 		return parting

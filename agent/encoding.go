@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/envelope"
@@ -57,8 +58,9 @@ type Parcel struct {
 // members are the sequences of all messages in the parcel.
 func (p *Parcel) members() []uint64 { return append([]uint64{p.Seq}, p.More...) }
 
-// packer puts messages into parcels. It belongs to the goroutine that supervises the link.
+// packer puts messages into parcels. It belongs to the goroutine that supervises the link, but for flush.
 type packer struct {
+	flush   atomic.Int64 // what was gathered until then, in Unix nanoseconds, need not wait for more
 	cfg     Encoding
 	device  string
 	encoder *envelope.Encoder

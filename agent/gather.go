@@ -93,8 +93,8 @@ func (g *gatherer) take() (queue.Message, bool, error) {
 func (g *gatherer) wait(ctx context.Context) (m queue.Message, ok bool, err error) {
 	var due time.Time
 	for _, b := range g.open {
-		if due.IsZero() || b.due.Before(due) {
-			due = b.due
+		if at := g.due(b); due.IsZero() || at.Before(due) {
+			due = at
 		}
 	}
 	if again := time.Now().Add(g.again); g.again > 0 && (due.IsZero() || again.Before(due)) {
@@ -184,7 +184,15 @@ func (g *gatherer) ripest() []queue.Message {
 // overdue returns what has waited long enough; nil if there is no such.
 func (g *gatherer) overdue() []queue.Message {
 	now := time.Now()
-	return g.first(func(b *bundle) bool { return !b.due.After(now) })
+	return g.first(func(b *bundle) bool { return !g.due(b).After(now) })
+}
+
+// due is when a bundle goes: at once if somebody has asked for that since it was begun.
+func (g *gatherer) due(b *bundle) time.Time {
+	if b.begun.UnixNano() < g.packer.flush.Load() {
+		return b.begun
+	}
+	return b.due
 }
 
 // first closes the most urgent of the bundles that match.

@@ -428,3 +428,28 @@ func TestImportedMessagesKeepTheirIDs(t *testing.T) {
 		}
 	})
 }
+
+// Who asks for what is gathered gets it behind the answer, and not when it would have gone by itself.
+func TestFlush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		a, _, _ := gathering(t, s, nil)
+		put(t, a, "site/x", "1")
+		if got := published(t, s); len(got) > 0 {
+			t.Fatalf("got %v before anybody asked", got)
+		}
+		time.Sleep(time.Second)
+		a.Flush()
+		if _, err := a.Accept(t.Context(), queue.Message{Lane: queue.Alarm, Topic: "answer", QoS: 1, Payload: []byte("ok")}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"pump-07/batch answer=ok", "pump-07/batch site/x=1"}, published(t, s)); diff != "" {
+			t.Errorf("the answer and the batch (-want +got):\n%s", diff)
+		}
+		put(t, a, "site/x", "2") // waits again
+		time.Sleep(30 * time.Second)
+		if got := published(t, s); len(got) > 0 {
+			t.Errorf("got %v, which nobody has asked for", got)
+		}
+	})
+}

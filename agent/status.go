@@ -12,21 +12,22 @@ const StatusSchema = 1
 // Status is what the agent knows about itself at one moment. Its JSON form is a contract: keys are snake_case, units are
 // in the names, and null stands for what is not known.
 type Status struct {
-	Schema    int            `json:"schema"`
-	Version   string         `json:"version"`
-	Device    string         `json:"device"`
-	Running   bool           `json:"running"`
-	Verdict   Verdict        `json:"verdict"`
-	Reason    string         `json:"reason"` // one plain sentence
-	Time      time.Time      `json:"time"`
-	StartedAt *time.Time     `json:"started_at"`
-	Link      LinkStatus     `json:"link"`
-	Queue     QueueStatus    `json:"queue"`
-	Delivery  DeliveryStatus `json:"delivery"`
-	Encoding  EncodingStatus `json:"encoding"`
-	Usage     *UsageStatus   `json:"usage"` // null while no agent runs
-	Sources   []SourceStatus `json:"sources"`
-	Outages   []Outage       `json:"outages"` // newest first
+	Schema    int             `json:"schema"`
+	Version   string          `json:"version"`
+	Device    string          `json:"device"`
+	Running   bool            `json:"running"`
+	Verdict   Verdict         `json:"verdict"`
+	Reason    string          `json:"reason"` // one plain sentence
+	Time      time.Time       `json:"time"`
+	StartedAt *time.Time      `json:"started_at"`
+	Link      LinkStatus      `json:"link"`
+	Queue     QueueStatus     `json:"queue"`
+	Delivery  DeliveryStatus  `json:"delivery"`
+	Encoding  EncodingStatus  `json:"encoding"`
+	Usage     *UsageStatus    `json:"usage"` // null while no agent runs
+	Sources   []SourceStatus  `json:"sources"`
+	Presence  *PresenceStatus `json:"presence"` // null if it is off
+	Outages   []Outage        `json:"outages"`  // newest first
 }
 
 // Verdict is the one word that comes first.
@@ -143,6 +144,15 @@ type UsageStatus struct {
 	Held          usage.Hold  `json:"held"`           // "normal": all but alarms waits; "all": everything; "": nothing
 	Today         *usage.Span `json:"today"`          // null while the time is not known
 	Month         *usage.Span `json:"month"`
+}
+
+// PresenceStatus is what became of the device's presence.
+type PresenceStatus struct {
+	Topic     string `json:"topic"`
+	State     string `json:"state"`     // published last; empty: nothing yet
+	Published uint64 `json:"published"` // since the start of the agent
+	Bytes     uint64 `json:"bytes"`     // of those messages on the connection, above TLS
+	Error     string `json:"error"`     // why it is left out
 }
 
 // SourceStatus is what one source has taken in.
