@@ -66,7 +66,7 @@ func (d *door) admitClient(c *conn, cl *mqtt.Client, pk packets.Packet) (packets
 	if len(c.id) > maxClientID {
 		return packets.ErrClientIdentifierNotValid, fmt.Errorf("source: the client id has %d bytes; at most %d are taken", len(c.id), maxClientID)
 	}
-	if d.cfg.Users != nil && !d.cfg.Users.check(c.user, pk.Connect.Password) {
+	if users := d.users(); users != nil && !users.check(c.user, pk.Connect.Password) {
 		return packets.ErrMalformedUsernameOrPassword, fmt.Errorf("source: wrong user name or password for %q", c.user)
 	}
 	if cl.Properties.Will.Flag != 0 {
@@ -146,7 +146,7 @@ func (d *door) check(c *conn, m queue.Message) error {
 	if err := d.cfg.Limits.Check(m); err != nil {
 		return err
 	}
-	if d.cfg.Users != nil && !d.cfg.Users.mayPublish(c.user, m.Topic) {
+	if users := d.users(); users != nil && !users.mayPublish(c.user, m.Topic) {
 		return refuse(Invalid, "user %q may not publish to %.80q: its prefix is another", c.user, m.Topic)
 	}
 	return nil

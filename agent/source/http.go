@@ -2,10 +2,12 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	stdlog "log"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,8 +40,25 @@ type HTTPConfig struct {
 // lane and expiry of the query apply to each message that doesn't have its own;
 // precision says in which unit of time influx lines are stamped.
 type HTTP struct {
-	cfg   HTTPConfig
-	tally tally
+	cfg       HTTPConfig
+	tally     tally
+	admission atomic.Pointer[admission]
+}
+
+// admission is which requests are let through.
+type admission struct {
+	token [sha256.Size]byte
+	asks  bool     // for the token
+	hosts []string // bare
+}
+
+// Admit puts another token and other names in force, for requests from now on; see HTTPConfig.
+func (s *HTTP) Admit(token string, hosts []string) {
+	a := &admission{token: sha256.Sum256([]byte(token)), asks: token != ""}
+	for _, h := range hosts {
+		a.hosts = append(a.hosts, bareHost(h))
+	}
+	s.admission.Store(a)
 }
 
 // NewHTTP makes a listener; Run opens it.
@@ -48,6 +67,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 		return nil, errors.New("source: HTTP needs a Sink and an Address")
 	}
 	s := &HTTP{cfg: cfg}
+	s.Admit(cfg.Token, cfg.Hosts)
 	s.tally.listening(s.Name(), cfg.Address)
 	return s, nil
 }

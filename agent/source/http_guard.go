@@ -14,14 +14,11 @@ import (
 // own (a foreign page could give its name our address), that no foreign page
 // has sent, and that carries the token.
 func (s *HTTP) guard(address string, next http.Handler) http.Handler {
-	hosts := make([]string, 0, len(s.cfg.Hosts)+2)
-	for _, h := range append(s.cfg.Hosts, "localhost", address) {
-		hosts = append(hosts, bareHost(h))
-	}
+	own := []string{"localhost", bareHost(address)}
 	crossOrigin := http.NewCrossOriginProtection()
-	want := sha256.Sum256([]byte(s.cfg.Token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !addressed(r, hosts) {
+		admission := s.admission.Load()
+		if !addressed(r, own) && !addressed(r, admission.hosts) {
 			fail(w, http.StatusForbidden, "forbidden", "this listener is not known as "+r.Host, "address it by its IP address")
 			return
 		}
@@ -29,10 +26,10 @@ func (s *HTTP) guard(address string, next http.Handler) http.Handler {
 			fail(w, http.StatusForbidden, "forbidden", "the request comes from a page of another origin", "send it from a program")
 			return
 		}
-		if s.cfg.Token != "" {
+		if admission.asks {
 			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			got := sha256.Sum256([]byte(token))
-			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			if subtle.ConstantTimeCompare(got[:], admission.token[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="fieldpost"`)
 				fail(w, http.StatusUnauthorized, "unauthorized", "the token is missing or wrong", "send the header Authorization: Bearer TOKEN with the token of sources.http")
 				return

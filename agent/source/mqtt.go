@@ -33,7 +33,16 @@ type MQTTConfig struct {
 type MQTT struct {
 	cfg   MQTTConfig
 	tally tally
-	door  atomic.Pointer[door] // of the run under way; nil: none
+	door  atomic.Pointer[door]  // of the run under way; nil: none
+	users atomic.Pointer[Users] // nil: no login
+}
+
+// SetUsers puts other users in force: for logins from now on, and for what those that are logged in may publish. A client
+// whose user is gone is disconnected at its next message. Whether there are users at all is decided by MQTTConfig.
+func (s *MQTT) SetUsers(users *Users) {
+	if users != nil && s.cfg.Users != nil {
+		s.users.Store(users)
+	}
 }
 
 // NewMQTT makes a listener; Run opens it.
@@ -45,6 +54,7 @@ func NewMQTT(cfg MQTTConfig) (*MQTT, error) {
 		cfg.MaxClients = 32
 	}
 	s := &MQTT{cfg: cfg}
+	s.users.Store(cfg.Users)
 	s.tally.listening(s.Name(), cfg.Address)
 	return s, nil
 }
@@ -70,6 +80,7 @@ func (s *MQTT) Run(ctx context.Context) error {
 	defer giveUp()
 	d := &door{
 		cfg:       s.cfg,
+		users:     s.users.Load,
 		tally:     &s.tally,
 		log:       quiet(s.cfg.Log, s.Name()),
 		accepting: accepting,
@@ -105,6 +116,7 @@ func (s *MQTT) Run(ctx context.Context) error {
 // goes by the wall clock.
 type door struct {
 	cfg       MQTTConfig
+	users     func() *Users // in force
 	tally     *tally
 	log       zerolog.Logger
 	server    *mqtt.Server

@@ -113,9 +113,13 @@ func (u *Users) check(name string, password []byte) bool {
 	return true
 }
 
-// mayPublish reports whether the user's prefix covers the topic.
+// mayPublish reports whether the user exists and its prefix covers the topic.
 func (u *Users) mayPublish(name, topic string) bool {
-	prefix := u.byName[name].prefix
+	entry, exists := u.byName[name]
+	if !exists { // not any more
+		return false
+	}
+	prefix := entry.prefix
 	rest, below := strings.CutPrefix(topic, prefix)
 	return prefix == "" || below && (rest == "" || rest[0] == '/')
 }

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // policy lets the page's own files work and nothing else: no inline script or style, no frame, no form, no other host.
@@ -16,19 +18,31 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // guard stands before every route.
 type guard struct {
+	listen    string
+	admission atomic.Pointer[admission]
+}
+
+// admission is which requests are let through.
+type admission struct {
 	hosts map[string]bool // lower case, without ports
 	token [sha256.Size]byte
 	asks  bool // for the token
 }
 
 func newGuard(listen string, hosts []string, token string) *guard {
-	g := &guard{hosts: map[string]bool{"localhost": true}, token: sha256.Sum256([]byte(token)), asks: token != ""}
-	for _, h := range append(hosts, listen) {
+	g := &guard{listen: listen}
+	g.admit(hosts, token)
+	return g
+}
+
+func (g *guard) admit(hosts []string, token string) {
+	a := &admission{hosts: map[string]bool{"localhost": true}, token: sha256.Sum256([]byte(token)), asks: token != ""}
+	for _, h := range append(slices.Clone(hosts), g.listen) {
 		if h = plainHost(h); h != "" {
-			g.hosts[h] = true
+			a.hosts[h] = true
 		}
 	}
-	return g
+	g.admission.Store(a)
 }
 
 func (g *guard) wrap(next http.Handler) http.Handler {
@@ -42,12 +56,13 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		a := g.admission.Load()
 		switch {
-		case !g.knows(r):
+		case !a.knows(r):
 			http.Error(w, fmt.Sprintf("The status page does not answer to the name %q.\n"+
 				"Ask for it by its address, or add the name to the hosts of the web section in the configuration.", r.Host),
 				http.StatusMisdirectedRequest)
-		case !g.admits(r):
+		case !a.admits(r):
 			h.Set("WWW-Authenticate", `Basic realm="Fieldpost: any name, the token as password", charset="UTF-8"`)
 			http.Error(w, "The token of the configuration's web section is needed: as the password, or as a bearer token.", http.StatusUnauthorized)
 		default:
@@ -58,7 +73,7 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 
 // knows reports whether the request was meant for this page. A foreign site that has its name resolve to our address
 // (DNS rebinding) still sends its own name.
-func (g *guard) knows(r *http.Request) bool {
+func (g *admission) knows(r *http.Request) bool {
 	host := plainHost(r.Host)
 	if g.hosts[host] {
 		return true
@@ -76,7 +91,7 @@ func (g *guard) knows(r *http.Request) bool {
 }
 
 // admits checks the token. The health checks need none: what asks them often can't hold a secret.
-func (g *guard) admits(r *http.Request) bool {
+func (g *admission) admits(r *http.Request) bool {
 	if !g.asks || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 		return true
 	}

@@ -51,4 +51,5 @@ var mqttCauses = map[mqttconn.Cause]agent.Cause{
 	mqttconn.CauseConfig:      agent.CauseMQTT,
 	mqttconn.CauseHungUp:      agent.CauseMQTT,
 	mqttconn.CauseNetwork:     agent.CauseTCP,
+	mqttconn.CauseOversize:    agent.CauseMQTT,
 }

@@ -24,6 +24,10 @@ type mqttLink struct {
 	book    sessionBook
 	pulse   *pulse
 	flown   *flown
+	wishes  *wishes
+
+	last       *mqttconn.Session // of the last connection; of the supervisor's goroutine
+	lastBroker string
 }
 
 // dialFunc opens a connection to host:port.
@@ -87,8 +91,25 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 		}
 		return conn, nil
 	}
-	session, err := l.book.connect(ctx, open, cfg, broker.address)
+	session, err := l.attempt(ctx, open, cfg, broker.address)
 	l.pulse.attempted(err)
+	return session, err
+}
+
+// attempt opens a session with one broker, with all that it is to have beside delivery.
+func (l *mqttLink) attempt(ctx context.Context, open mqttconn.DialFunc, cfg mqttconn.Config, broker string) (*mqttconn.Session, error) {
+	if l.last != nil && l.lastBroker == broker && mqttconn.CauseOf(l.last.Err()) == mqttconn.CauseOversize {
+		// The broker would send what was too large again and again.
+		if err := l.book.spoil(ctx, cfg.ClientID, broker); err != nil {
+			return nil, err
+		}
+	}
+	session, err := l.wishes.connect(cfg, broker, func(cfg mqttconn.Config) (*mqttconn.Session, error) {
+		return l.book.connect(ctx, open, cfg, broker)
+	})
+	if err == nil {
+		l.last, l.lastBroker = session, broker
+	}
 	return session, err
 }
 

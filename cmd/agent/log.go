@@ -26,11 +26,7 @@ const (
 
 // newLogger writes to out without ever blocking whoever logs: a pipe that nobody reads must not stop a reading. lines
 // remembers the last of what was logged; flush waits until it has been written, for flushWithin at most.
-func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, lines *logLines, flush func(), err error) {
-	level, err := zerolog.ParseLevel(cfg.Level)
-	if err != nil {
-		return log, nil, nil, &exitError{exitConfig, fmt.Errorf("log.level: %w", err)}
-	}
+func newLogger(cfg config.Log, level *logLevel, out io.Writer) (log zerolog.Logger, lines *logLines, flush func()) {
 	console := cfg.Format == "console" || cfg.Format == "auto" && isTerminal(out)
 	journal := !console && isJournal(out, os.Getenv("JOURNAL_STREAM"))
 	if console {
@@ -56,7 +52,7 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, lines *logLin
 		case <-time.After(flushWithin):
 		}
 	}
-	return zerolog.New(zerolog.MultiLevelWriter(lines, w)).Level(level).With().Timestamp().Logger(), lines, flush, nil
+	return zerolog.New(levelFilter{zerolog.MultiLevelWriter(lines, w), level}).With().Timestamp().Logger(), lines, flush
 }
 
 // isJournal tells whether out is the journal's own stream, as the service manager says in stream: a program whose output

@@ -25,10 +25,11 @@ func logged(t *testing.T, format string, environment func(*os.File)) string {
 	}
 	defer f.Close()
 	environment(f)
-	log, _, flush, err := newLogger(config.Log{Level: "debug", Format: format}, f)
+	level, err := newLogLevel("debug")
 	if err != nil {
 		t.Fatal(err)
 	}
+	log, _, flush := newLogger(config.Log{Format: format}, level, f)
 	for _, level := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel} {
 		log.WithLevel(level).Msg("a line")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,7 +22,8 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Run the agent until it is told to stop",
 		Long: `Runs the agent in the foreground. SIGTERM and SIGINT stop it within 10 s: nothing is accepted any more, the proofs of
-what is on its way are waited for, and what stays in the queue is delivered after the next start.
+what is on its way are waited for, and what stays in the queue is delivered after the next start. SIGHUP reads the
+configuration again: what can be changed is put in force, what needs a restart is named in the log, and a bad file changes nothing.
 
 A missing module or an unreachable broker doesn't end it: readings are still taken in, and "fieldpost status" says why
 nothing flows. Exit code 75: something that a restart may cure; 78: the configuration.`,
@@ -31,7 +33,7 @@ nothing flows. Exit code 75: something that a restart may cure; 78: the configur
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), cfg, trace, cmd.ErrOrStderr())
+			return run(cmd.Context(), cfg, path, trace, cmd.ErrOrStderr())
 		}),
 	}
 	configFlag(cmd, &path)
@@ -39,27 +41,31 @@ nothing flows. Exit code 75: something that a restart may cure; 78: the configur
 	return cmd
 }
 
-func run(ctx context.Context, cfg *config.Config, trace string, errOut io.Writer) error {
-	log, lines, flush, err := newLogger(cfg.Log, errOut)
+func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.Writer) error {
+	signals, deaf := hangups()
+	defer deaf()
+	level, err := newLogLevel(cfg.Log.Level)
 	if err != nil {
-		return err
+		return &exitError{exitConfig, err}
 	}
+	log, lines, flush := newLogger(cfg.Log, level, errOut)
 	defer flush()
-	d, err := wiring{trace: trace, logged: lines.all}.wire(cfg, log)
+	d, err := wiring{trace: trace, logged: lines.all, level: level}.wire(cfg, log)
 	if err != nil {
 		return startError(err)
 	}
 	log.Info().Str("version", version).Str("device", cfg.Device).Str("link", cfg.Link).
 		Int("waiting", d.queue.Stats().Messages).Msg("started")
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		feedWatchdog(ctx, d.queue)
-	}()
+	beside, stop := context.WithCancel(ctx)
+	defer stop()
+	var group sync.WaitGroup
+	group.Go(func() { feedWatchdog(beside, d.queue) })
+	group.Go(func() { (&reloader{path, d, log}).run(beside, signals) })
 	err = d.agent.Run(ctx)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	<-fed
+	stop()
+	group.Wait()
 	waiting := d.queue.Stats().Messages
 	if closeErr := d.Close(); err == nil && closeErr != nil {
 		err = closeErr

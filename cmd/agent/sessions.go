@@ -97,6 +97,16 @@ func (b sessionBook) leave(ctx context.Context, page *sessionPage) error {
 	return b.queue.ClearFlights(ctx)
 }
 
+// spoil has the broker's session discarded at the next connection.
+func (b sessionBook) spoil(ctx context.Context, clientID, broker string) error {
+	page := b.open(clientID)
+	if err := b.leave(ctx, &page); err != nil {
+		return err
+	}
+	page.Stale[broker] = true
+	return b.save(page)
+}
+
 // exactlyOnce tells whether a flight of QoS 2 is on its way, whose packet id the broker holds until PUBREL.
 func (b sessionBook) exactlyOnce() (bool, error) {
 	flights, err := b.queue.Flights()

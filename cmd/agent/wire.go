@@ -11,12 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/agent/downlink"
 	"github.com/fieldpost/fieldpost/agent/source"
 	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web"
@@ -36,6 +38,13 @@ type device struct {
 	memory  memory
 	logged  func() []string // the last lines of the log; nil: they are not kept
 	closers []func() error  // in the order of making
+
+	commands *downlink.Downlink            // nil: none are taken from the broker
+	local    *source.MQTT                  // nil: there is no local MQTT listener
+	http     *source.HTTP                  // nil: there is no local HTTP listener
+	page     *web.Server                   // nil: there is no status page
+	level    *logLevel                     // nil: the log's level is fixed
+	config   atomic.Pointer[config.Config] // in force
 }
 
 // wiring says how an agent is to be put together, beyond its configuration.
@@ -45,11 +54,13 @@ type wiring struct {
 	bare     bool                               // no listeners and no control socket
 	trace    string                             // file for the serial dialogue; "": none
 	logged   func() []string                    // the last lines of the log; nil: they are not kept
+	level    *logLevel                          // of log; nil: it is fixed
 }
 
 // wire makes an agent from its configuration.
 func (w wiring) wire(cfg *config.Config, log zerolog.Logger) (*device, error) {
-	d := &device{logged: w.logged}
+	d := &device{logged: w.logged, level: w.level}
+	d.config.Store(cfg)
 	if err := d.build(w, cfg, log); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -83,6 +94,9 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.memory.add(d.pulse.save)
 	d.memory.add(d.usage.Save)
+	if d.commands, err = d.newDownlink(cfg, log); err != nil {
+		return err
+	}
 	link, err := d.link(w, cfg, log)
 	if err != nil {
 		return err
@@ -96,6 +110,10 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
 		Queue: q, Link: link, Retry: retry(), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
 		Account: newAccount(&d.air, d.usage), Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
+		Presence: agent.Presence{Topic: cfg.PresenceTopic(), Boot: bootName()},
+	}
+	if c := d.commands; c != nil {
+		agentConfig.Sources = append(agentConfig.Sources, agent.Source{Name: "downlink", Run: c.Run, Status: c.Status})
 	}
 	if l, ok := link.(*modemLink); ok {
 		agentConfig.NetworkTime = l.NetworkTime
@@ -116,6 +134,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 		return nil, err
 	}
 	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
+	mqtt.wishes = d.wishes(cfg, log)
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
@@ -159,6 +178,7 @@ func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 	if err != nil {
 		return mqttLink{}, err
 	}
+	l.wishes = &wishes{clientID: l.config.ClientID}
 	l.config.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
 	return l, nil
 }
@@ -203,8 +223,8 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 	})
 }
 
-// page is the status page.
-func (d *device) page(cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
+// statusPage makes the status page.
+func (d *device) statusPage(cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
 	return web.New(web.Config{
 		Listen: cfg.Web.Listen, Token: cfg.Web.Token.Reveal(), Hosts: cfg.Web.Hosts, Log: log,
 		Status: func() agent.Status { return d.agent.Status() },
@@ -226,10 +246,11 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 			return err
 		}
 		s, err := source.NewMQTT(source.MQTTConfig{Address: listen, Sink: sink, Limits: limits, Users: users,
-			MaxClients: cfg.Sources.MQTT.MaxClients, QoS: byte(cfg.Broker.QoS), Log: log})
+			MaxClients: cfg.Sources.MQTT.MaxClients, QoS: byte(cfg.Broker.QoS), Forward: forwardPrefix(cfg), Log: log})
 		if err != nil {
 			return err
 		}
+		d.local = s
 		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
 	}
 	if listen := cfg.Sources.HTTP.Listen; listen != "" {
@@ -242,6 +263,7 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 		if err != nil {
 			return err
 		}
+		d.http = s
 		to.Sources = append(to.Sources, agent.Source{Name: s.Name(), Run: s.Run, Status: s.Status})
 	}
 	readers, err := d.readers(cfg, limits, log)
@@ -250,10 +272,11 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 	}
 	to.Sources = append(to.Sources, readers...)
 	if cfg.Web.Listen != "" {
-		page, err := d.page(cfg, log)
+		page, err := d.statusPage(cfg, log)
 		if err != nil {
 			return err
 		}
+		d.page = page
 		to.Sources = append(to.Sources, agent.Source{Name: "status page", Run: page.Run})
 	}
 	socket, err := d.control(cfg)
