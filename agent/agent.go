@@ -195,7 +195,7 @@ func (a *Agent) Status() Status {
 		Sources:   []SourceStatus{},
 	}
 	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Link.Broker()
-	st.Link.Modem = a.cfg.Link.Status()
+	st.Link.Release, st.Link.Modem = a.cfg.Link.Release(), a.cfg.Link.Status()
 	if a.cfg.Keepalive != nil {
 		st.Link.Keepalive = a.cfg.Keepalive()
 	}

@@ -40,6 +40,7 @@ func (l *link) Connect(ctx context.Context, resume []agent.Resume, report agent.
 }
 
 func (l *link) Broker() string             { return "mqtt://broker.example" }
+func (l *link) Release() string            { return "proof" }
 func (l *link) Status() *agent.ModemStatus { return nil }
 func (l *link) Close() error               { return nil }
 

@@ -108,6 +108,8 @@ type Link interface {
 	Connect(ctx context.Context, resume []Resume, report Report) (Session, error)
 	// Broker is the URL, without credentials, of the broker that the session is with or that was tried last.
 	Broker() string
+	// Release says what proof of its arrival a reading waits for: "proof", "qisack" or "broker".
+	Release() string
 	// Status returns what is known of the module; nil where there is none.
 	Status() *ModemStatus
 	// Close ends what Connect left standing below a session.

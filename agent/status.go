@@ -46,6 +46,7 @@ type LinkStatus struct {
 	Connected bool             `json:"connected"`
 	Since     time.Time        `json:"since"`    // of Connected
 	Broker    string           `json:"broker"`   // URL without credentials
+	Release   string           `json:"release"`  // what proof of its arrival a reading waits for: "proof", "qisack" or "broker"
 	RetryAt   *time.Time       `json:"retry_at"` // of the next attempt, while waiting for it
 	Steps     []StepStatus     `json:"steps"`    // in the order in which they come up
 	Modem     *ModemStatus     `json:"modem"`    // null on link: system, and before the module has answered

@@ -7,15 +7,24 @@ type Error struct {
 	Op    string // "config", "connect", "session", "publish", "subscribe"
 	Cause Cause
 	Err   error
+	Hint  string // the next step for whoever reads it; "": the one that fits Cause
 	Seq   uint64 // with [CauseUnanswered]: the message whose bytes have arrived and that the broker stays silent about; else 0
 }
 
 func (e *Error) Error() string {
 	text := "mqttconn: " + e.Op + ": " + e.Err.Error()
-	if advice := advice(e.Cause); advice != "" {
+	if advice := e.Advice(); advice != "" {
 		text += ": " + advice
 	}
 	return text
+}
+
+// Advice is the next step for whoever reads the error; "": there is none.
+func (e *Error) Advice() string {
+	if e.Hint != "" {
+		return e.Hint
+	}
+	return advice(e.Cause)
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -70,6 +70,12 @@ func newGuard(lower *lowerConn, conn net.Conn, cfg Config, l *ledger, fail func(
 // Read hands Paho one checked packet after the other.
 func (g *guard) Read(p []byte) (int, error) {
 	for len(g.unread) == 0 {
+		if g.hello() == nil {
+			if err := g.greeted(); err != nil {
+				g.fail(err)
+				return 0, errEnded
+			}
+		}
 		f, skip, err := readFrame(g.in, g.maxInbound, g.buf)
 		if err != nil {
 			return 0, g.readFailed(err)

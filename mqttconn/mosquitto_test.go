@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -296,4 +300,38 @@ func TestMosquittoRefusesWithoutPassword(t *testing.T) {
 	m.stop()
 	_, err = mqttconn.Connect(t.Context(), m.dial, mqttconn.Config{ClientID: "pump-07"})
 	wantError(t, err, mqttconn.CauseRefused, m.address, "host and port")
+}
+
+// TestMosquittoMixedUpPorts talks TLS to a port without it, and plain MQTT to one with it.
+func TestMosquittoMixedUpPorts(t *testing.T) {
+	plain := startMosquitto(t, "allow_anonymous true")
+	cert, key := keyPair(t)
+	secure := startMosquitto(t, fmt.Sprintf("allow_anonymous true\ncertfile %s\nkeyfile %s", cert, key))
+	_, err := mqttconn.Connect(t.Context(), plain.dial, mqttconn.Config{ClientID: "pump-07", TLS: &tls.Config{ServerName: "127.0.0.1"}})
+	if err == nil || !strings.Contains(err.Error(), "one without TLS: use the broker's TLS port") {
+		t.Errorf("TLS to a plain port: got %v", err)
+	}
+	_, err = mqttconn.Connect(t.Context(), secure.dial, mqttconn.Config{ClientID: "pump-07"})
+	if err == nil || !strings.Contains(err.Error(), "expect TLS: use mqtts://") {
+		t.Errorf("plain MQTT to a TLS port: got %v", err)
+	}
+}
+
+// keyPair makes the files of a certificate that signs itself.
+func keyPair(t *testing.T) (cert, key string) {
+	t.Helper()
+	a := newAuthority(t)
+	der, err := x509.MarshalECPrivateKey(a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", a.cert.Raw), write("key.pem", "EC PRIVATE KEY", der)
 }

@@ -193,6 +193,9 @@ func (l *ledger) withoutCount() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noCount = true
+	if l.release == ReleaseAcked {
+		l.release = ReleaseBroker
+	}
 	for _, e := range l.flying {
 		l.giveUpCount(e)
 	}

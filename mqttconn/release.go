@@ -10,7 +10,7 @@ const (
 	// ReleaseProof wants both the acknowledged byte count and the broker's answer. When the broker has answered and the
 	// count does not follow within [Config.AckedWait], the answer is enough, and [Stats.Contradictions] counts it.
 	ReleaseProof Release = iota
-	// ReleaseAcked wants the acknowledged byte count only.
+	// ReleaseAcked wants the acknowledged byte count only; on a connection that has none it is ReleaseBroker.
 	ReleaseAcked
 	// ReleaseBroker wants the broker's answer only.
 	ReleaseBroker

@@ -78,7 +78,7 @@ func open(ctx context.Context, dial DialFunc, cfg Config) (*lowerConn, net.Conn,
 	conn := tls.Client(lower, cfg.TLS)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = lower.Close()
-		return nil, nil, newError("connect", fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
+		return nil, nil, handshakeError(fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
 	}
 	return lower, conn, nil
 }

@@ -188,7 +188,7 @@ func TestTLSAgainstPlainBroker(t *testing.T) {
 			return w.client(), nil
 		}
 		_, err := mqttconn.Connect(t.Context(), dial, mqttconn.Config{ClientID: "pump-07", TLS: &tls.Config{ServerName: "broker.example"}})
-		wantError(t, err, mqttconn.CauseTLS, "check that the port expects TLS")
+		wantError(t, err, mqttconn.CauseTLS, "one without TLS: use the broker's TLS port")
 	})
 }
 

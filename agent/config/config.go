@@ -72,19 +72,29 @@ const (
 
 // Broker describes the MQTT broker and the account there.
 type Broker struct {
-	URL          List     `yaml:"url"`          // in order of preference
-	ReturnAfter  Duration `yaml:"return_after"` // from another than the first; 0: it is kept as long as it works
-	ClientID     string   `yaml:"client_id"`    // "": the device's name
-	Username     string   `yaml:"username"`
-	Password     Secret   `yaml:"password,omitempty"`
-	PasswordFile string   `yaml:"password_file"`
-	CAFile       string   `yaml:"ca_file"`       // PEM; "": the system's roots
-	QoS          int      `yaml:"qos"`           // of readings on their way, unless an HTTP request names its own
-	Keepalive    Auto     `yaml:"keepalive"`     // longest silence; 0: learned
-	KeepaliveMin Duration `yaml:"keepalive_min"` // bounds of what is learned
-	KeepaliveMax Duration `yaml:"keepalive_max"`
-	PoisonAfter  int      `yaml:"poison_after"` // ends of the connection at one message until that is suspect; 0: never
+	URL            List     `yaml:"url"`          // in order of preference
+	ReturnAfter    Duration `yaml:"return_after"` // from another than the first; 0: it is kept as long as it works
+	ClientID       string   `yaml:"client_id"`    // "": the device's name
+	Username       string   `yaml:"username"`
+	Password       Secret   `yaml:"password,omitempty"`
+	PasswordFile   string   `yaml:"password_file"`
+	CAFile         string   `yaml:"ca_file"`          // PEM; "": the system's roots
+	ClientCertFile string   `yaml:"client_cert_file"` // PEM, with the chain; "": no certificate is shown
+	ClientKeyFile  string   `yaml:"client_key_file"`  // PEM
+	QoS            int      `yaml:"qos"`              // of readings on their way, unless an HTTP request names its own
+	Keepalive      Auto     `yaml:"keepalive"`        // longest silence; 0: learned
+	KeepaliveMin   Duration `yaml:"keepalive_min"`    // bounds of what is learned
+	KeepaliveMax   Duration `yaml:"keepalive_max"`
+	Release        string   `yaml:"release"`      // ReleaseProof, ReleaseQISACK or ReleaseBroker
+	PoisonAfter    int      `yaml:"poison_after"` // ends of the connection at one message until that is suspect; 0: never
 }
+
+// What releases a reading from the queue.
+const (
+	ReleaseProof  = "proof"  // acknowledged bytes and the broker's answer
+	ReleaseQISACK = "qisack" // acknowledged bytes
+	ReleaseBroker = "broker" // the broker's answer
+)
 
 // Queue bounds what is kept on disk.
 type Queue struct {
@@ -180,7 +190,7 @@ func Default() *Config {
 		Link:    LinkModem,
 		Modem:   Modem{Port: "/dev/modem", Baud: 115200, Roaming: RoamingAllow, Timeouts: modemTimeouts()},
 		// 20 minutes are the most that the large cloud brokers take.
-		Broker: Broker{ReturnAfter: Duration(time.Hour), PoisonAfter: 5, QoS: 1,
+		Broker: Broker{ReturnAfter: Duration(time.Hour), Release: ReleaseProof, PoisonAfter: 5, QoS: 1,
 			KeepaliveMin: Duration(30 * time.Second), KeepaliveMax: Duration(20 * time.Minute)},
 		Queue: Queue{
 			MaxBytes:     64 * MiB,

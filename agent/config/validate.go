@@ -264,6 +264,16 @@ func (c *Config) checkBroker(k *checker) {
 		k.fail(givenBy("broker.password", b.PasswordFile), "", "needs broker.username: MQTT takes a password only beside a user name")
 	}
 	between(k, "broker.qos", b.QoS, 0, 2)
+	k.oneOf("broker.release", b.Release, ReleaseProof, ReleaseQISACK, ReleaseBroker)
+	if b.Release == ReleaseBroker && b.QoS == 0 {
+		k.fail("broker.release", "use release: proof, or qos: 1", "the broker doesn't answer for readings at QoS 0")
+	}
+	switch {
+	case b.ClientCertFile != "" && b.ClientKeyFile == "":
+		k.fail("broker.client_cert_file", "", "needs broker.client_key_file: a certificate is useless without its key")
+	case b.ClientCertFile == "" && b.ClientKeyFile != "":
+		k.fail("broker.client_key_file", "", "needs broker.client_cert_file: a key is useless without its certificate")
+	}
 	between(k, "broker.poison_after", b.PoisonAfter, 0, 1000)
 	if v := time.Duration(b.Keepalive); v != 0 && (v < minKeepalive || v >= maxKeepalive) {
 		k.fail("broker.keepalive", "write auto to have it learned", "%v is out of range: it must be at least %v and below %v, after which a silent connection is forgotten by the network",

@@ -22,6 +22,24 @@ const (
 // prove delivery here. It wraps errors.ErrUnsupported.
 var ErrNoCount = fmt.Errorf("sysnet: no count of unacknowledged bytes on this system: %w", errors.ErrUnsupported)
 
+// Counts tells whether this system says how many bytes are unacknowledged, by asking it about a connection over loopback. The
+// error is [ErrNoCount] where it doesn't.
+func Counts() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("sysnet: %w", err)
+	}
+	defer l.Close()
+	var d Dialer
+	c, err := d.DialContext(context.Background(), "tcp", l.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = unackedBytes(c.raw)
+	return err
+}
+
 var errFailed = errors.New("the connection has failed, bytes not acknowledged before may be lost")
 
 // Conn is a TCP connection that knows how much of what was written has arrived. Make one with a Dialer.

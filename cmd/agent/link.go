@@ -17,14 +17,16 @@ import (
 
 // mqttLink puts MQTT on top of a way to open connections; modemLink and systemLink embed it.
 type mqttLink struct {
-	brokers *brokers
-	config  mqttconn.Config
-	queue   *queue.Queue
-	history string // the levels before the topics of history; "": none
-	book    sessionBook
-	pulse   *pulse
-	flown   *flown
-	wishes  *wishes
+	brokers  *brokers
+	config   mqttconn.Config
+	queue    *queue.Queue
+	release  string // what ends a reading's stay, in the words of the configuration
+	leastQoS byte   // 1 where nothing but the broker's answer can prove a delivery
+	history  string // the levels before the topics of history; "": none
+	book     sessionBook
+	pulse    *pulse
+	flown    *flown
+	wishes   *wishes
 
 	last       *mqttconn.Session // of the last connection; of the supervisor's goroutine
 	lastBroker string
@@ -43,6 +45,8 @@ func (l *mqttLink) steps() []agent.Step {
 
 func (l *mqttLink) Broker() string { return l.brokers.name() }
 
+func (l *mqttLink) Release() string { return l.release }
+
 // connect opens a connection with dial and an MQTT session over it. network is the name of what is between here and the
 // broker, as far as it matters for how long a connection may be silent; "": the broker's.
 func (l *mqttLink) connect(ctx context.Context, network string, resume []agent.Resume, report agent.Report, dial dialFunc) (agent.Session, error) {
@@ -51,7 +55,7 @@ func (l *mqttLink) connect(ctx context.Context, network string, resume []agent.R
 	for _, i := range l.brokers.turns() {
 		var session *mqttconn.Session
 		if session, err = l.connectTo(ctx, l.brokers.turnTo(i), network, resume, report, dial); err == nil {
-			return mqttSession{session, l.history, l.brokers.worked(i), l.pulse, l.flown}, nil
+			return mqttSession{session, l, l.brokers.worked(i), l.pulse, l.flown}, nil
 		}
 		if ctx.Err() != nil {
 			break
@@ -76,7 +80,7 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 	cfg.Resume = nil
 	for _, r := range resume {
 		l.flown.note(r.Flight.Seq)
-		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: toMQTT(r.Message, l.history)})
+		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: l.toMQTT(r.Message)})
 	}
 	open := func(ctx context.Context) (mqttconn.Conn, error) {
 		report(agent.StepTCP, agent.StepWaiting, "connecting to "+broker.address)
@@ -116,10 +120,10 @@ func (l *mqttLink) attempt(ctx context.Context, open mqttconn.DialFunc, cfg mqtt
 // mqttSession shows a mqttconn.Session as the agent's.
 type mqttSession struct {
 	*mqttconn.Session
-	history string
-	until   time.Time // when a better broker may be back; zero: never
-	pulse   *pulse
-	flown   *flown
+	link  *mqttLink
+	until time.Time // when a better broker may be back; zero: never
+	pulse *pulse
+	flown *flown
 }
 
 func (s mqttSession) Close(ctx context.Context) error {
@@ -131,7 +135,7 @@ func (s mqttSession) Close(ctx context.Context) error {
 func (s mqttSession) Until() time.Time { return s.until }
 
 func (s mqttSession) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, error) {
-	m := toMQTT(p.Message, s.history)
+	m := s.link.toMQTT(p.Message)
 	m.More = p.More
 	m.Again = s.flown.before(m.Seq)
 	r, err := s.Session.Publish(ctx, m)
@@ -191,12 +195,12 @@ func (j journal) Clear(ctx context.Context) error { return j.queue.ClearFlights(
 
 // toMQTT makes a message ready to be sent: what is history gets a topic of its own, so that each topic stays in order and
 // the last value of a topic is the newest.
-func toMQTT(m queue.Message, history string) mqttconn.Message {
-	topic := m.Topic
+func (l *mqttLink) toMQTT(m queue.Message) mqttconn.Message {
+	topic, history := m.Topic, l.history
 	if m.History && history != "" && len(history)+1+len(topic) <= 65535 { // MQTT 3.1.1, 1.5.3
 		topic = history + "/" + topic
 	}
-	return mqttconn.Message{Seq: m.Seq, Topic: topic, QoS: m.QoS, Retain: m.Retain, Payload: m.Payload}
+	return mqttconn.Message{Seq: m.Seq, Topic: topic, QoS: max(m.QoS, l.leastQoS), Retain: m.Retain, Payload: m.Payload}
 }
 
 // linkError gives an error of gsmnet or mqttconn the one cause that the status shows.

@@ -47,6 +47,12 @@ func statusParts(st agent.Status) []part {
 		{"device", fmt.Sprintf("%s, fieldpost %s", st.Device, st.Version)},
 		{"link", fmt.Sprintf("%s to %s", st.Link.Kind, st.Link.Broker)},
 	}}
+	switch st.Link.Release {
+	case "qisack":
+		who.full = append(who.full, fact{"release", "on acknowledged bytes alone"})
+	case "broker":
+		who.full = append(who.full, fact{"release", "on the broker's answer alone"})
+	}
 	if m := st.Link.Modem; m != nil {
 		who.full = append(who.full, fact{"module", modemLine(m)})
 		if m.Alarm != "" {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -13,7 +15,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/agent/sysnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
 // authority is a private CA in files.
@@ -77,6 +84,147 @@ func (a *authority) server() string {
 	}
 	return fmt.Sprintf("allow_anonymous true\ncertfile %s\nkeyfile %s\n", a.write("server.pem", "CERTIFICATE", cert.Raw),
 		a.write("server.key", "EC PRIVATE KEY", der))
+}
+
+// client makes a certificate for a device and returns its files.
+func (a *authority) client() (cert, key string) {
+	a.t.Helper()
+	c, k := a.issue(&x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "pump-07"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, a.cert, a.key)
+	der, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return a.write("client.pem", "CERTIFICATE", c.Raw), a.write("client.key", "EC PRIVATE KEY", der)
+}
+
+// TestClientCertificate shows one to a broker that demands it, and none.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "ours")
+	broker := startMosquitto(t, ca.server()+fmt.Sprintf("cafile %s\nrequire_certificate true\n", ca.file))
+	cert, key := ca.client()
+	for name, tc := range map[string]struct {
+		keys string
+		says string
+	}{
+		"shown":   {fmt.Sprintf(", client_cert_file: %s, client_key_file: %s", cert, key), `"connected"`},
+		"missing": {"", "certificate required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtts://%s\", ca_file: %s%s}\n", broker.addr, ca.file, tc.keys))
+			fieldpost(t, "agent", "run", "--config", s.conf).waitFor(tc.says, 20*time.Second)
+		})
+	}
+}
+
+// session opens and closes one with the broker as an agent of this configuration does that has just been started, and stops it.
+func (a *authority) session(cfg *config.Config, addr string) (bytes uint64, resumed bool) {
+	a.t.Helper()
+	tc, err := brokerTLS(cfg.Broker)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	sessions, err := openTickets(cfg)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	tc.ServerName, tc.ClientSessionCache = "127.0.0.1", sessions
+	tc.VerifyConnection = func(s tls.ConnectionState) error {
+		resumed = s.DidResume
+		return nil
+	}
+	s, err := mqttconn.Connect(a.t.Context(), func(ctx context.Context) (mqttconn.Conn, error) {
+		var d sysnet.Dialer
+		return d.DialContext(ctx, "tcp", addr)
+	}, mqttconn.Config{ClientID: "pump-07", TLS: tc})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := s.Close(a.t.Context()); err != nil {
+		a.t.Error(err)
+	}
+	if err := sessions.save(); err != nil {
+		a.t.Error(err)
+	}
+	st := s.Stats()
+	return st.BytesUp + st.BytesDown, resumed
+}
+
+// TestTLSSessionsOutliveARestart resumes a session over restarts of the agent, until what it was verified with changes.
+func TestTLSSessionsOutliveARestart(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "ours")
+	broker := startMosquitto(t, ca.server()+"cafile "+ca.file+"\n") // which makes Mosquitto send the root along, as brokers often do
+	cfg := config.Default()
+	cfg.DataDir, cfg.Broker.CAFile = t.TempDir(), ca.file
+	full, resumed := ca.session(cfg, broker.addr)
+	if resumed {
+		t.Error("the first session was resumed")
+	}
+	again, resumed := ca.session(cfg, broker.addr)
+	if !resumed {
+		t.Error("the second session was not resumed")
+	}
+	// What the module puts on the air around them: 40 bytes of headers for each of about 14 and 11 packets.
+	air := [2]uint64{full + 14*40, again + 11*40}
+	t.Logf("bytes of the stream: full %d, resumed %d; with headers about %d and %d", full, again, air[0], air[1])
+	if air[0] > 3400 || air[1] > 2200 || float64(again)/float64(full) > 0.65 {
+		t.Errorf("full %d and resumed %d bytes, want at most 3400 and 2200 with headers, and a ratio of at most 0.65", air[0], air[1])
+	}
+	info, err := os.Stat(filepath.Join(cfg.DataDir, "tls-sessions"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file of the sessions: got mode %v, %v, want 0600: they are secrets", info.Mode(), err)
+	}
+	text, err := os.ReadFile(ca.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Broker.CAFile = writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(text)+"\n") // another file, the same authority
+	if _, resumed := ca.session(cfg, broker.addr); resumed {
+		t.Error("the session outlived a change of broker.ca_file")
+	}
+}
+
+// TestBestTime: the bubble's clock begins in 2000, as a board's without a battery in 1970.
+func TestBestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config.Default()
+		cfg.DataDir = t.TempDir()
+		open := func() *bestTime {
+			t.Helper()
+			b, err := openBestTime(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.built = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+			return b
+		}
+		want := func(b *bestTime, want time.Time) {
+			t.Helper()
+			if got := b.now(); !got.Equal(want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+		b := open()
+		want(b, b.built)
+		time.Sleep(time.Hour)
+		want(b, b.built.Add(time.Hour))
+		told := time.Date(2027, 1, 1, 12, 30, 0, 0, time.UTC)
+		b.network = func() (time.Time, string) { return told, "network" }
+		want(b, told)
+		if err := b.save(); err != nil {
+			t.Fatal(err)
+		}
+		b = open() // without the network's word, and the host's clock still in 2000
+		want(b, told.Truncate(time.Hour))
+		b.network = func() (time.Time, string) { return time.Time{}, "" }
+		time.Sleep(30 * 365 * 24 * time.Hour) // the host's clock is ahead of all
+		b.seen = time.Time{}
+		b.built = time.Time{}
+		want(b, time.Now())
+	})
 }
 
 // TestTLS connects through the simulated module to a broker with a certificate of a private CA, and refuses one of another.

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -20,6 +17,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/downlink"
 	"github.com/fieldpost/fieldpost/agent/source"
+	"github.com/fieldpost/fieldpost/agent/sysnet"
 	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web"
 	"github.com/fieldpost/fieldpost/agent/web/control"
@@ -135,11 +133,16 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	}
 	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
 	mqtt.wishes = d.wishes(cfg, log)
+	clock := d.rememberTLS(cfg, &mqtt, log)
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Link == config.LinkSystem {
+		if err := sysnet.Counts(); err != nil {
+			log.Warn().Err(err).Msg("this system doesn't count acknowledged bytes: the broker's answer alone releases readings, and QoS 0 becomes QoS 1")
+			mqtt.leastQoS, mqtt.release = 1, mqttconn.ReleaseBroker.String()
+		}
 		return &systemLink{mqttLink: mqtt}, nil
 	}
 	open := w.openPort
@@ -159,8 +162,25 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	if trace != nil {
 		l.modemConfig.Trace = trace.Trace
 	}
+	clock.network = l.NetworkTime
 	d.module = l.module(cfg.Modem.Port)
 	return l, nil
+}
+
+// rememberTLS gives TLS what was learned before: sessions to resume, and the time.
+func (d *device) rememberTLS(cfg *config.Config, mqtt *mqttLink, log zerolog.Logger) *bestTime {
+	sessions, err := openTickets(cfg)
+	if err != nil {
+		log.Warn().Err(err).Msg("TLS begins with a full handshake")
+	}
+	clock, err := openBestTime(cfg)
+	if err != nil {
+		log.Warn().Err(err).Msg("when the agent last ran is not known")
+	}
+	mqtt.config.TLS.ClientSessionCache, mqtt.config.TLS.Time = sessions, clock.now
+	d.memory.add(sessions.save)
+	d.memory.add(clock.save)
+	return clock
 }
 
 // mqttOver describes the MQTT sessions of a configuration.
@@ -174,29 +194,14 @@ func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 		l.book = sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}
 		l.brokers.begin(l.book.open(l.config.ClientID).Flights)
 	}
-	pool, err := roots(cfg.Broker.CAFile)
-	if err != nil {
-		return mqttLink{}, err
+	var err error
+	if l.config.Release, err = mqttconn.ParseRelease(cfg.Broker.Release); err != nil {
+		return l, &exitError{exitConfig, fmt.Errorf("broker.release: %w", err)}
 	}
 	l.wishes = &wishes{clientID: l.config.ClientID}
-	l.config.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
-	return l, nil
-}
-
-// roots reads the authorities that a broker's certificate may come from; nil means those of the system.
-func roots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("broker.ca_file: %w", err)}
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &exitError{exitConfig, fmt.Errorf("broker.ca_file: %s holds no certificate in PEM form", file)}
-	}
-	return pool, nil
+	l.release = cfg.Broker.Release
+	l.config.TLS, err = brokerTLS(cfg.Broker)
+	return l, err
 }
 
 // brokerName is the first broker's URL without the password that it may contain.
