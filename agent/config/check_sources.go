@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	maxSources   = 64               // each has a goroutine, and most a descriptor
-	minPoll      = time.Second      // sensors are asked, not flooded
-	maxPoll      = 24 * time.Hour   // what speaks less often is not told from what is dead
-	maxSpacing   = 24 * time.Hour   // likewise
-	maxExec      = time.Hour        // a run that takes longer hangs
-	maxBus       = 10 * time.Second // an agent that stops waits for the answer of a device
+	maxSources   = 64              // each has a goroutine, and most a descriptor
+	minPoll      = time.Second     // sensors are asked, not flooded
+	maxPoll      = 24 * time.Hour  // what speaks less often is not told from what is dead
+	maxSpacing   = 24 * time.Hour  // likewise
+	maxExec      = time.Hour       // a run that takes longer hangs
+	maxBus       = 5 * time.Second // an agent that stops waits for the answer of a device
 	maxRegisters = 512
 	maxLineRate  = 100_000
 )

@@ -61,8 +61,11 @@ func (l *lineFeed) store(ctx context.Context, lines [][]byte) error {
 		err = bad
 	}
 	if len(msgs) > 0 {
-		if storeErr := l.keep(ctx, msgs, l.accept); storeErr != nil && ctx.Err() != nil {
-			return storeErr
+		if storeErr := l.keep(ctx, msgs, l.accept); storeErr != nil {
+			if ctx.Err() != nil {
+				return storeErr
+			}
+			err = storeErr // they can never be stored: go on behind them
 		}
 	}
 	l.report(err)

@@ -47,7 +47,7 @@ func parseInflux(line string, unit time.Duration) (Set, error) {
 	if stamp = strings.TrimSpace(stamp); stamp != "" {
 		n, err := strconv.ParseInt(stamp, 10, 64)
 		if err != nil || n > math.MaxInt64/int64(unit) || n < math.MinInt64/int64(unit) {
-			return Set{}, fmt.Errorf("reading: %.30q is not a time", stamp)
+			return Set{}, errors.New("reading: what stands behind the fields is not a time in this precision")
 		}
 		set.Time = time.Unix(0, n*int64(unit)).UTC()
 	}
@@ -60,12 +60,12 @@ func (s *Set) tags(key string) error {
 		return errors.New("reading: the line has no measurement")
 	}
 	s.Labels["measurement"] = unescape(name)
-	for more {
+	for n := 1; more; n++ {
 		var tag string
 		tag, rest, more = cut(rest, ",", false)
 		name, value, ok := cut(tag, "=", false)
 		if !ok || name == "" || value == "" {
-			return fmt.Errorf("reading: %.40q is not TAG=VALUE", tag)
+			return fmt.Errorf("reading: tag %d is not TAG=VALUE", n)
 		}
 		s.Labels["tag."+unescape(name)] = unescape(value)
 	}
@@ -74,16 +74,16 @@ func (s *Set) tags(key string) error {
 
 func (s *Set) influxFields(text string) error {
 	names := make(map[string]int)
-	for more := true; more; {
+	for n, more := 1, true; more; n++ {
 		var field string
 		field, text, more = cut(text, ",", true)
 		name, value, ok := cut(field, "=", true)
 		if !ok || name == "" || value == "" {
-			return fmt.Errorf("reading: %.40q is not FIELD=VALUE", field)
+			return fmt.Errorf("reading: field %d is not FIELD=VALUE", n)
 		}
 		v, err := influxValue(value)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading: field %d: %w", n, err)
 		}
 		name = unescape(name)
 		if at, twice := names[name]; twice {
@@ -96,10 +96,13 @@ func (s *Set) influxFields(text string) error {
 	return nil
 }
 
+var errNoValue = errors.New("it is not a value: a text stands in quotes")
+
+// influxValue doesn't quote the text in its errors, which are logged.
 func influxValue(text string) (Value, error) {
 	if text[0] == '"' {
 		if len(text) < 2 || text[len(text)-1] != '"' {
-			return Value{}, fmt.Errorf("reading: the text %.40q has no end", text)
+			return Value{}, errors.New("the text has no end")
 		}
 		return quoted(strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(text[1 : len(text)-1])), nil
 	}
@@ -127,7 +130,7 @@ func influxValue(text string) (Value, error) {
 			return Number(n)
 		}
 	}
-	return Value{}, fmt.Errorf("reading: %.40q is not a value: a text stands in quotes", text)
+	return Value{}, errNoValue
 }
 
 // cut is strings.Cut around the first of the separator that is not escaped and,

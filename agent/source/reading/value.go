@@ -61,7 +61,7 @@ func jsonNumber(s string) (float64, bool) {
 
 // errNotFinite is the fate of infinities and of what is not a number: JSON has
 // no word for them, and no deadband can be drawn around them.
-var errNotFinite = errors.New("reading: the value is not a finite number")
+var errNotFinite = errors.New("the value is not a finite number")
 
 // Number returns a number with as few digits as tell it from its neighbours.
 func Number(n float64) (Value, error) { return number(n, 64) }
