@@ -111,6 +111,7 @@ func (m *Modem) findSpeed() error {
 //
 //	ATE0, ATV1, AT+CMEE=1 → OK
 //	AT+IPR? → +IPR: 0, then AT+IPR=115200&W → OK (G2.1; only when it differs, since flash wears out)
+//	AT&D0 → OK: what opening and closing the port does to DTR ends nothing
 //	AT+QISDE=0 → OK: payload is not echoed; AT+QIPROMPT=1 → OK: prompt and SEND OK are shown
 //	AT+CREG=1 → OK: changes of registration are reported (G2.3); in transparent mode instead
 //	AT+CREG=0, AT+QIURC=0, AT+CNMI=0,0,0,0,0 → OK: no report of registration, start-up and messages
@@ -128,9 +129,9 @@ func (m *Modem) settings(context.Context) error {
 	}
 	err := m.set("AT+QISDE=0")
 	m.owner.mayEcho = err != nil
-	lines := []string{"AT+QIPROMPT=1", "AT+CREG=1"}
+	lines := []string{"AT&D0", "AT+QIPROMPT=1", "AT+CREG=1"}
 	if m.cfg.Mode == Transparent { // what is said in data mode reads like data
-		lines = []string{"AT+QIPROMPT=1", "AT+CREG=0", "AT+QIURC=0", "AT+CNMI=0,0,0,0,0"}
+		lines = []string{"AT&D0", "AT+QIPROMPT=1", "AT+CREG=0", "AT+QIURC=0", "AT+CNMI=0,0,0,0,0"}
 	}
 	for _, line := range lines {
 		if err == nil || isRefusal(err) { // a firmware that doesn't know one of these works as well

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +27,8 @@ type modemLink struct {
 	report agent.Report // of the attempt or session that runs
 	info   *agent.ModemStatus
 	time   networkTime
+	imei   string // of the module that answered first
+	other  string // why it is not the same any more; "": it is
 }
 
 func (l *modemLink) Steps() []agent.Step {
@@ -152,6 +156,7 @@ func (l *modemLink) learn(ctx context.Context, modem *gsmnet.Modem) {
 	if !info.Time.IsZero() {
 		l.time.set(info.Time, "network")
 	}
+	l.sameModule(info.IMEI)
 }
 
 func (l *modemLink) Status() *agent.ModemStatus {
@@ -161,15 +166,30 @@ func (l *modemLink) Status() *agent.ModemStatus {
 		return nil
 	}
 	alarm := l.modem.State().Alarm
-	if l.info == nil && alarm == "" {
+	if l.info == nil && alarm == "" && l.other == "" {
 		return nil
 	}
 	var m agent.ModemStatus
 	if l.info != nil {
 		m = *l.info
 	}
-	m.Alarm = alarm
+	m.Alarm = strings.Trim(alarm+"; "+l.other, "; ")
 	return &m
+}
+
+// sameModule compares the module that answers with the one that did at first: a port that was plugged out can come back with another one
+// behind it. It is called with mu held.
+func (l *modemLink) sameModule(imei string) {
+	switch {
+	case imei == "":
+	case l.imei == "":
+		l.imei = imei
+	case l.imei == imei:
+		l.other = ""
+	default:
+		l.other = fmt.Sprintf("another module answers at this port than at first: its IMEI ends in %s, not in %s",
+			imei[max(0, len(imei)-4):], l.imei[max(0, len(l.imei)-4):])
+	}
 }
 
 func (l *modemLink) Close() error {
