@@ -12,7 +12,7 @@ ARG TARGETARCH
 ARG TARGETVARIANT
 ARG VERSION=dev
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/fieldpost ./cmd/agent
+    go build -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X main.version=$VERSION" -o /out/fieldpost ./cmd/agent
 # An empty image has no shell to make folders with.
 RUN install -d -m 0700 /out/var/lib/fieldpost && install -d -m 0755 /out/etc/fieldpost
 

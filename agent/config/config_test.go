@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 const minimal = `device: pump-07
@@ -185,6 +187,38 @@ func TestShowCanBeReadAgain(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+}
+
+// TestShownTextsAreReadAsTheyWere: whatever a text looks like to YAML, it stays a text.
+func TestShownTextsAreReadAsTheyWere(t *testing.T) {
+	texts := []string{"", "off", "~", "null", "007", "1e3", "0x1f", "12:30", "a: b", "a #b", "- a", "[a]", "'", `"`, `\`, "é", "10h", "1.5", "a,b", "{x}", "*a", "&a", "!a", "%", "@", "`", "<&>", " a "}
+	check := func(text string) error {
+		want := parse(t, minimal+"sources: {exec: [{name: a, command: [/bin/x], interval: 1m}]}\n")
+		want.Broker.Username = text
+		want.Sources.Exec[0].Command = config.Args{"/bin/x", text}
+		got, err := config.Parse("shown.yaml", want.Show(), nil)
+		if err != nil {
+			return err
+		}
+		if got.Broker.Username != text || !slices.Equal(got.Sources.Exec[0].Command, want.Sources.Exec[0].Command) {
+			return fmt.Errorf("%q became %q and %q", text, got.Broker.Username, got.Sources.Exec[0].Command)
+		}
+		return nil
+	}
+	for _, text := range texts {
+		if err := check(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		text := rapid.StringMatching(`[ -~äß€]{0,12}`).Draw(r, "text")
+		if strings.Contains(text, "${") {
+			return // stands for a variable
+		}
+		if err := check(text); err != nil {
+			r.Errorf("%q: %v", text, err)
+		}
+	})
 }
 
 func TestOtherDefaults(t *testing.T) {

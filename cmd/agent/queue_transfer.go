@@ -37,7 +37,7 @@ Exit code 1: some records are damaged and were left out.`,
 			if st, err := store.stats(cmd.Context()); err == nil {
 				total = int64(st.Messages)
 			}
-			bar := progress{}
+			var bar *progress
 			if name != "-" || !isTerminal(cmd.OutOrStdout()) { // else the messages are progress enough
 				bar = newProgress(cmd.ErrOrStderr(), "exporting", total, false)
 			}
@@ -70,7 +70,7 @@ Exit code 1: some records are damaged and were left out.`,
 }
 
 // exportTo writes to standard output or into a new file, of which nothing stays if it is not whole.
-func exportTo(cmd *cobra.Command, store queueStore, name string, bar progress) (queue.Exported, error) {
+func exportTo(cmd *cobra.Command, store queueStore, name string, bar *progress) (queue.Exported, error) {
 	if name == "-" {
 		return store.export(cmd.Context(), bar.lines(cmd.OutOrStdout()))
 	}

@@ -13,6 +13,7 @@ var heavy = map[string]string{
 	"net/http/pprof":                         "nothing: it has no place on a field device",
 	"expvar":                                 "/metrics",
 	"google.golang.org/protobuf/proto":       "agent/web/exposition.go",
+	"github.com/schollz/progressbar/v3":      "cmd/agent/progress.go",
 	"github.com/prometheus/procfs":           "agent/web/process.go",
 	"github.com/go-playground/validator/v10": "agent/config/validate.go",
 }

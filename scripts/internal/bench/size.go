@@ -29,7 +29,7 @@ func binarySizes(ctx context.Context, _ int) ([]figure, error) {
 	var figures []figure
 	for _, b := range boards {
 		path := filepath.Join(dir, b.name)
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/agent")
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", path, "./cmd/agent")
 		cmd.Env = append(os.Environ(), append(b.env, "GOOS=linux", "CGO_ENABLED=0")...)
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {
