@@ -81,7 +81,11 @@ func TestExecFailuresAreShown(t *testing.T) {
 		"trap '' TERM INT HUP; while :; do :; done": "ran longer than 200ms",
 	} {
 		s := &sink{}
-		e := newExec(t, s, script, func(cfg *source.ExecConfig) { cfg.Timeout = 200 * time.Millisecond })
+		e := newExec(t, s, script, func(cfg *source.ExecConfig) {
+			if strings.HasPrefix(want, "ran longer") {
+				cfg.Timeout = 200 * time.Millisecond
+			}
+		})
 		stop := launch(t, e)
 		awaitError(t, e, want)
 		stop()
@@ -135,9 +139,10 @@ func TestExecKillsTheWholeGroup(t *testing.T) {
 		"follower leaves": {"sleep 1000 & echo $! >%s; exec >&-", 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "pid")
 			e := newExec(t, &sink{}, fmt.Sprintf(c.script, file), func(cfg *source.ExecConfig) {
-				cfg.Interval, cfg.Timeout = c.interval, 300*time.Millisecond
+				cfg.Interval, cfg.Timeout = c.interval, 2*time.Second
 				if c.stops {
 					cfg.Timeout = time.Hour
 				}

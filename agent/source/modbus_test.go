@@ -23,6 +23,7 @@ type slave struct {
 	missing uint16        // first address that it doesn't have; 0: it has all
 	deaf    atomic.Bool   // it doesn't answer
 	late    time.Duration // how long it thinks
+	asked   atomic.Int32  // how often
 }
 
 // answer returns what follows the unit in a frame; nil is silence.
@@ -30,6 +31,7 @@ func (s *slave) answer(unit byte, pdu []byte) []byte {
 	if unit != s.unit || s.deaf.Load() || len(pdu) != 5 {
 		return nil
 	}
+	s.asked.Add(1)
 	time.Sleep(s.late)
 	function, address, count := pdu[0], binary.BigEndian.Uint16(pdu[1:]), binary.BigEndian.Uint16(pdu[3:])
 	if s.missing > 0 && address+count > s.missing {
@@ -211,7 +213,9 @@ func TestModbusSharedLine(t *testing.T) {
 	bus := newBus(t, &slave{unit: 5}, &slave{unit: 6})
 	sinks := []*sink{{}, {}}
 	for i, s := range sinks {
-		m := newModbus(t, s, func(cfg *source.ModbusConfig) { cfg.Bus, cfg.Unit, cfg.Interval = bus, byte(5+i), 10*time.Millisecond })
+		m := newModbus(t, s, func(cfg *source.ModbusConfig) {
+			cfg.Bus, cfg.Unit, cfg.Interval, cfg.Timeout = bus, byte(5+i), 10*time.Millisecond, patience
+		})
 		defer launch(t, m)()
 	}
 	for _, s := range sinks {
@@ -226,15 +230,15 @@ func TestModbusSharedLine(t *testing.T) {
 
 // An answer that comes after its time must not be taken for that of the next request, which it looks like.
 func TestModbusLateAnswerIsNotBelieved(t *testing.T) {
-	s, device := &sink{}, &slave{unit: 5, late: 250 * time.Millisecond}
+	s, device := &sink{}, &slave{unit: 5, late: 600 * time.Millisecond}
 	m := newModbus(t, s, func(cfg *source.ModbusConfig) {
 		cfg.Bus = newBus(t, device)
-		cfg.Timeout, cfg.Interval = 150*time.Millisecond, time.Millisecond
+		cfg.Timeout, cfg.Interval = 500*time.Millisecond, time.Millisecond
 		cfg.Registers = []registers.Register{register("a", "holding", 1, "uint16"), register("b", "holding", 100, "uint16")}
 	})
 	stop := launch(t, m)
 	awaitError(t, m, "no answer in time")
-	time.Sleep(time.Second) // several requests, each answered in the time of the next
+	eventually(t, "several requests, each answered after its time", func() bool { return device.asked.Load() >= 4 })
 	stop()
 	for _, p := range s.payloads() {
 		t.Errorf("got %s, though no answer came in time", p)

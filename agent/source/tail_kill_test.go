@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ func TestTailChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	fmt.Println("open")
 	newTail(t, store{q}, filepath.Join(dir, "log"), true, 0).Run(context.Background())
 }
 
@@ -50,8 +52,15 @@ func TestTailKilled(t *testing.T) {
 	for round := range rounds {
 		child := exec.Command(os.Args[0], "-test.run=^TestTailChild$")
 		child.Env = append(os.Environ(), tailChild+"="+dir)
-		if err := child.Start(); err != nil {
+		out, err := child.StdoutPipe()
+		if err == nil {
+			err = child.Start()
+		}
+		if err != nil {
 			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+			t.Fatalf("the child says %q, %v", line, err)
 		}
 		for end := time.Now().Add(time.Duration(200+rand.IntN(300)) * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			grow(1 + rand.IntN(20))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,7 +252,7 @@ func TestTailWaitsForTheStore(t *testing.T) {
 		l.tail = newTail(t, s, l.path, false, 0)
 		l.stop = launch(t, l.tail)
 		l.settle()
-		s.err = queue.ErrFull
+		s.full.Store(true)
 		l.append("1\n")
 		l.settle()
 		l.append("2\n")
@@ -263,7 +264,7 @@ func TestTailWaitsForTheStore(t *testing.T) {
 		if got := l.got(); got != "" || !strings.Contains(l.tail.Status().Error, "nothing can be stored") {
 			t.Errorf("got %q and status %q", got, l.tail.Status().Error)
 		}
-		s.err = nil
+		s.full.Store(false)
 		time.Sleep(time.Minute)
 		l.settle()
 		if got, want := l.got(), "1 2 3 4"; got != want {
@@ -277,12 +278,12 @@ func TestTailWaitsForTheStore(t *testing.T) {
 // blockedStore refuses while it is told to.
 type blockedStore struct {
 	store
-	err error // written while the source sleeps
+	full atomic.Bool
 }
 
 func (s *blockedStore) AcceptAt(ctx context.Context, c queue.Cursor, msgs ...queue.Message) (uint64, error) {
-	if s.err != nil {
-		return 0, s.err
+	if s.full.Load() {
+		return 0, queue.ErrFull
 	}
 	return s.store.AcceptAt(ctx, c, msgs...)
 }
