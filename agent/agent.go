@@ -61,6 +61,7 @@ type Source struct {
 type Agent struct {
 	cfg      Config
 	board    *board
+	roster   *roster
 	presence *presence
 	packer   *packer // of the goroutine that supervises the link
 	started  time.Time
@@ -89,6 +90,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg:      cfg,
 		packer:   newPacker(cfg.Encoding, cfg.Device),
 		board:    newBoard(cfg.Link.Steps(), now),
+		roster:   newRoster(cfg.Sources),
 		presence: newPresence(cfg.Presence),
 		started:  now,
 		kick:     make(chan struct{}, 1),
@@ -136,10 +138,13 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) keepRunning(ctx context.Context, s Source) {
 	log := a.cfg.Log.With().Str("source", s.Name).Logger()
 	for ctx.Err() == nil {
+		stands := time.AfterFunc(steady, func() { a.roster.stood(s.Name) })
 		err := s.Run(ctx)
+		stands.Stop()
 		if ctx.Err() != nil {
 			return
 		}
+		a.roster.fell(s.Name, err)
 		log.Error().Err(err).Stringer("again_in", a.cfg.Settle).Msg("source failed")
 		sleep(ctx, a.cfg.Settle)
 	}
@@ -209,6 +214,12 @@ func (a *Agent) Status() Status {
 		st.Usage = a.cfg.Account.status(st.Time)
 	}
 	a.board.fill(&st)
+	if fault := a.roster.fault(); fault != "" {
+		if st.Verdict == VerdictOK {
+			st.Verdict = VerdictBlocked
+		}
+		st.Reason = join(fault, st.Reason)
+	}
 	st.Encoding.Format = a.cfg.Encoding.Format
 	if d := a.cfg.Encoding.Dictionary; d != nil {
 		st.Encoding.Dictionary = d.ID().String()

@@ -44,7 +44,6 @@ const (
 	CauseMQTT        Cause = "mqtt"
 	CauseCredentials Cause = "credentials"
 	CauseLost        Cause = "lost" // a standing session broke
-	CauseStopped     Cause = "stopped"
 	CauseUnknown     Cause = "unknown"
 )
 

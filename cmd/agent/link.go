@@ -219,8 +219,21 @@ func why(err error) string {
 		return modem.Err.Error()
 	}
 	var mqtt *mqttconn.Error
-	if errors.As(err, &mqtt) {
-		return strings.TrimPrefix(mqtt.Error(), "mqttconn: "+mqtt.Op+": ")
+	if !errors.As(err, &mqtt) {
+		return unprefixed(err)
 	}
-	return err.Error()
+	advice, cause := mqtt.Advice(), unprefixed(mqtt.Err)
+	if advice == "" || strings.Contains(cause, ", check ") { // the way below has its own
+		return cause
+	}
+	return advice + " (" + cause + ")" // a narrow screen cuts the end off, not what there is to do
+}
+
+// unprefixed is the text of an error without the name of the package that made it.
+func unprefixed(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"mqttconn: ", "sysnet: ", "gsmnet: ", "agent: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
 }

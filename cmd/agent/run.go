@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -56,10 +57,10 @@ func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.
 	}
 	log.Info().Str("version", version).Str("device", cfg.Device).Str("link", cfg.Link).
 		Int("waiting", d.queue.Stats().Messages).Msg("started")
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	beside, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
+	group.Go(func() { sayReady(beside, d.agent) })
 	group.Go(func() { feedWatchdog(beside, d.queue) })
 	group.Go(func() { (&reloader{path, d, log}).run(beside, signals) })
 	err = d.agent.Run(ctx)
@@ -75,6 +76,20 @@ func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.
 	}
 	log.Info().Int("waiting", waiting).Msg("stopped")
 	return nil
+}
+
+// readyAtLatest is when the service manager is told that the agent is ready although a source still fails: readings of the others
+// are taken in and delivered, and a restart cures no port that is taken. It is below the 90 s that systemd waits.
+const readyAtLatest = time.Minute
+
+// sayReady tells the service manager that readings are taken in.
+func sayReady(ctx context.Context, a *agent.Agent) {
+	wait, cancel := context.WithTimeout(ctx, readyAtLatest)
+	defer cancel()
+	_ = a.Standing(wait)
+	if ctx.Err() == nil {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	}
 }
 
 // startError gives a failed start its exit code.
