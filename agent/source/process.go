@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -44,16 +45,31 @@ func startProcess(args []string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = outEnd, p.errors
 	p.cmd.Env = harmless(os.Environ())
 	p.cmd.Dir = "/"
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// If the agent is killed, the program goes with it: the one that is started next would find its device taken.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	p.cmd.WaitDelay = linger // for the copying of standard error
-	err = p.cmd.Start()
+	started := make(chan error)
+	go p.run(started) // ends with the process; whoever started it waits for ended
+	err = <-started
 	outEnd.Close()
 	if err != nil {
 		out.Close()
 		return nil, fmt.Errorf("source: can't start %s: %w", args[0], err)
 	}
-	go p.reap() // ends with the process; whoever started it waits for ended
 	return p, nil
+}
+
+// run starts the process and waits for its end. Both are done by one thread,
+// which is kept for it: the kernel takes the end of the thread that has started
+// a process for the death of its parent.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		p.reap()
+	}
 }
 
 // harmless returns the variables that programs expect and that hold no secret.
