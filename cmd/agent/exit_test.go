@@ -101,9 +101,9 @@ func TestExitCodes(t *testing.T) {
 
 		{exitUsage, "stauts", `did you mean "status"? (fieldpost --help`},
 		{exitUsage, "config chek x", `did you mean "check"? (fieldpost config --help`},
-		{exitUsage, "config check", "fieldpost config check takes FILE, and got 0 arguments"},
+		{exitUsage, "config check", "fieldpost: config check takes FILE, and got 0 arguments"},
 		{exitUsage, "send a", "takes TOPIC PAYLOAD, and got 1 argument "},
-		{exitUsage, "status now", `fieldpost status takes no arguments, and got "now"`},
+		{exitUsage, "status now", `fieldpost: status takes no arguments, and got "now"`},
 		{exitUsage, "run --confg x", "unknown flag --confg; did you mean --config?"},
 		{exitUsage, "run --config", "--config needs a value: configuration file"},
 		{exitUsage, "demo --messages many", `--messages "many": it takes a whole number`},

@@ -43,11 +43,11 @@ func noCommand(cmd *cobra.Command, args []string) error {
 
 func argsError(cmd *cobra.Command, args []string) error {
 	_, wanted, _ := strings.Cut(strings.TrimSuffix(cmd.Use, " [flags]"), " ")
-	got := plural(len(args), "argument")
+	name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 	if wanted == "" {
-		return fmt.Errorf("%s takes no arguments, and got %q (%s --help)", cmd.CommandPath(), args[0], cmd.CommandPath())
+		return fmt.Errorf("%s takes no arguments, and got %q (%s --help)", name, args[0], cmd.CommandPath())
 	}
-	return fmt.Errorf("%s takes %s, and got %s (%s --help)", cmd.CommandPath(), wanted, got, cmd.CommandPath())
+	return fmt.Errorf("%s takes %s, and got %s (%s --help)", name, wanted, plural(len(args), "argument"), cmd.CommandPath())
 }
 
 // valueNames say what the value of a flag is, by the type that it is read into.
