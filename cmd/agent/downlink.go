@@ -177,6 +177,10 @@ func (d *device) commandReconnect(_ context.Context, args json.RawMessage) (any,
 	return nil, nil
 }
 
+// remoteSpacing is the least time between two restarts that are commanded from afar: the first step of the vendor's spacing
+// (G9.4), which by itself begins anew with each connection, and commands only come over one.
+const remoteSpacing = 10 * time.Minute
+
 // commandRestartModule restarts the module if the spacing between two restarts allows it. There is no way around that from afar.
 func (d *device) commandRestartModule(ctx context.Context, args json.RawMessage) (any, error) {
 	var a struct {
@@ -193,6 +197,11 @@ func (d *device) commandRestartModule(ctx context.Context, args json.RawMessage)
 	if err != nil {
 		return nil, &downlink.Refusal{Code: downlink.CodeUnavailable, Err: err}
 	}
+	if wait := remoteSpacing - time.Since(d.restarted); !d.restarted.IsZero() && wait > 0 {
+		return nil, &downlink.Refusal{Code: downlink.CodeTooSoon, Err: fmt.Errorf("the module was restarted by a command not long ago; the next one is allowed in %v",
+			wait.Round(time.Second))}
+	}
+	d.restarted = time.Now()
 	err = modem.Restart(ctx, a.Hard, false)
 	if errors.Is(err, gsmnet.ErrTooSoon) {
 		return nil, &downlink.Refusal{Code: downlink.CodeTooSoon, Err: err}
