@@ -14,7 +14,8 @@
 // Cause.
 //
 // It restarts a module that has to be restarted, when the next Up or DialContext finds it so, and never more often than the guide
-// allows. It does not reconnect by itself, opens one connection at a time, and knows nothing of what it carries. It
+// allows; and it finds one that is fixed at another speed, switches the radio off and on after a long search, and leaves one alone
+// whose supply seems too weak (State.Alarm). It does not reconnect by itself, opens one connection at a time, and knows nothing of what it carries. It
 // never logs: State, OnState, Stats and errors say what there is to say.
 //
 // All methods of Modem and Conn may be called concurrently. One goroutine owns a module's commands, connection, window and timers;
