@@ -19,7 +19,7 @@ Start with "fieldpost demo": the whole thing on this machine, with nothing to in
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
-		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newUsage(), newQueue(), newSend(), newDecode(), newReconnect(), newModem(), newDoctor(), newDiag(), newVersion(), newMan(), newVerify(),
+		newRun(), newDemo(), newSim(), newConfig(), newStatus(), newUsage(), newPlan(), newQueue(), newSend(), newDecode(), newReconnect(), newModem(), newDoctor(), newDiag(), newVersion(), newMan(), newVerify(),
 	)
 	addCompletion(root)
 	explain(root)

@@ -33,12 +33,15 @@ type figure struct {
 type measure func(ctx context.Context, count int) ([]figure, error)
 
 var areas = map[string]measure{
-	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", "^Test(BytesOnTheAir|EncodingOnTheAir)$")),
+	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", airTests), peerClients),
 	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
 	"peers": peerStores,
 	"queue": all(goBenchmarks("queue"), peerStores),
 	"size":  binarySizes,
 }
+
+// airTests are the tests of package main that measure bytes.
+const airTests = "^Test(BytesOnTheAir|EncodingOnTheAir|DrainUsesTheUplink|BreakInABurst|KeepaliveSettlesBelowThePatienceOfTheNetwork)$"
 
 // linkTests are the tests of package gsmnet that measure.
 const linkTests = "^(TestBulkUsesTheLink|TestG4_8_GuidesWindow|TestOnePublishEach|TestSmallWritesAreGathered|TestSmallWriteLeavesAtOnce|TestDownlink)$"

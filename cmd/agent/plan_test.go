@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/agent/plan"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// TestPlanAgreesWithTheAir plans readings and then sends them through the simulated module.
+func TestPlanAgreesWithTheAir(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		every time.Duration
+		size  int
+		qos   byte
+		hours int
+	}{
+		{"a reading a minute", time.Minute, 12, 1, 1},
+		{"a reading a minute at QoS 0", time.Minute, 12, 0, 1},
+		{"a reading a minute at QoS 2", time.Minute, 12, 2, 1},
+		{"one each ten seconds", 10 * time.Second, 100, 1, 1},
+		{"a large one each 20 minutes, and pings", 20 * time.Minute, 1000, 1, 4},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			const topic = "air/pump-07/pressure"
+			synctest.Test(t, func(t *testing.T) {
+				var cfg *config.Config
+				w := newWorld(t, nil, func(c *config.Config) {
+					c.Broker.Keepalive, c.Broker.QoS = config.Auto(540*time.Second), int(tc.qos)
+					cfg = c
+				})
+				w.reached(1)
+				before := w.module.Stats()
+				span := time.Duration(tc.hours) * time.Hour
+				for range int(span / tc.every) {
+					if _, err := w.device.agent.Accept(t.Context(), queue.Message{Topic: topic, QoS: tc.qos, Payload: make([]byte, tc.size)}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(tc.every)
+				}
+				after := w.module.Stats()
+				on := float64(after.AirUp + after.AirDown - before.AirUp - before.AirDown)
+				p := plan.Of(planInput(cfg, []plan.Flow{{Topic: topic, Every: tc.every, Payload: tc.size}}))
+				planned := float64(p.Total) * float64(span) / float64(plan.Month)
+				t.Logf("planned %.0f, on the air %.0f: %+.1f %%", planned, on, 100*(planned-on)/on)
+				if off := (planned - on) / on; off > 0.05 || off < -0.05 {
+					t.Errorf("planned %.0f bytes, %.0f were on the air: %+.1f %%, want within 5 %%; %+v", planned, on, 100*off, p)
+				}
+				w.stop()
+			})
+		})
+	}
+}
+
+func TestPlanSpeaksOfBufferFlashAndBudget(t *testing.T) {
+	dir := t.TempDir()
+	conf := writeFile(t, filepath.Join(dir, "config.yaml"), `device: pump-07
+modem: {apn: CMNET}
+broker: {url: "mqtts://broker.example"}
+queue: {max_bytes: 1MiB}
+budget: {monthly_bytes: 1MB, reserve: 100kB}
+`)
+	out, errOut, code := call(t, "plan", conf, "--rate", "site/pump-07/pressure=1/min:12", "--json")
+	if code != 1 {
+		t.Fatalf("exit code %d: %s; want 1, for the budget is too small", code, errOut)
+	}
+	p := decode(t, out)
+	if p["fits"] != false || p["messages_per_month"] != float64(43200) || p["buffer_bound"] != "bytes" {
+		t.Errorf("got %s", out)
+	}
+	// A record of 66 bytes: 1 MiB holds 15 887 of them, 11 days.
+	if got := p["buffer_days"].(float64); got < 10.5 || got > 11.5 {
+		t.Errorf("%.1f days of buffer, want 11", got)
+	}
+	// Measured: 21 KB written for a message of its own.
+	if got := p["flash_bytes_per_message"].(float64); got < 20_000 || got > 22_000 {
+		t.Errorf("%.0f bytes of flash a message, want 21 000", got)
+	}
+	text, _, _ := call(t, "plan", conf, "--rate", "site/pump-07/pressure=1/min:12")
+	if !strings.Contains(text, "DOES NOT FIT") || !strings.Contains(text, "queue.max_bytes") {
+		t.Errorf("got\n%s", text)
+	}
+	rates := writeFile(t, filepath.Join(dir, "rates.yaml"), "site/a: 1/h:10\nsite/b: 2/d:20\n")
+	if out, errOut, code = call(t, "plan", conf, "--rates", rates, "--json"); code != 1 || decode(t, out)["messages_per_month"] != float64(780) {
+		t.Errorf("exit code %d: %s%s", code, out, errOut)
+	}
+}
+
+func TestPlanRefusesNonsense(t *testing.T) {
+	for _, rate := range []string{"", "a", "a=1", "a=1/min", "a=1/week:3", "a=0/h:3", "a=x/h:3", "a=1/h:-1", "#=1/h:3", "a=1/h:x"} {
+		if f, err := parseFlow(rate); err == nil {
+			t.Errorf("%q was taken for %s", rate, fmt.Sprint(f))
+		}
+	}
+}
