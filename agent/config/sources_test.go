@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -208,5 +209,26 @@ func TestSourcesThatMakeNoSense(t *testing.T) {
 	}
 	if _, err := config.Parse("test.yaml", []byte(head+"modbus: [{"+meter+"\"rtu:///dev/x\"}, {name: n, registers: [{field: v}], url: \"rtu:///dev/x\", unit: 2}]}\n"), nil); err != nil {
 		t.Errorf("two devices on one line: %v", err)
+	}
+}
+
+// What the docs show of sources can be copied into a file.
+func TestSourcesInDocs(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	found := 0
+	for _, page := range []string{"../../docs/sources.md", "../../examples/README.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, err := config.Parse(page, []byte(minimal+m[1]), nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("only %d pieces of YAML were found", found)
 	}
 }

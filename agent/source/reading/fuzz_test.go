@@ -100,3 +100,26 @@ func FuzzSplitter(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTemplate: a template that is taken is made of its names and of what stands between them.
+func FuzzTemplate(f *testing.F) {
+	f.Add("{device}/{source}/x{tag.host}")
+	f.Add("{a}{b}}{")
+	f.Fuzz(func(t *testing.T, text string) {
+		tpl, err := reading.ParseTemplate(text)
+		if err != nil {
+			return
+		}
+		rest := text
+		for _, name := range tpl.Names() {
+			_, after, found := strings.Cut(rest, "{"+name+"}")
+			if !found || name == "" || strings.ContainsAny(name, "{}") {
+				t.Errorf("%q: the name %q is not in it", text, name)
+			}
+			rest = after
+		}
+		if strings.ContainsAny(rest, "{}") || tpl.String() != text {
+			t.Errorf("%q: %q is left of it", text, rest)
+		}
+	})
+}
