@@ -138,6 +138,7 @@ func TestAnEncoderCanBeUsedAgain(t *testing.T) {
 
 // A module that loses power in the middle of a send leaves a message of the right length, of which the rest is filler.
 func TestCutAndFilledMessagesAreRefused(t *testing.T) {
+	decoder := envelope.NewDecoder()
 	random := rand.New(rand.NewPCG(1, 2))
 	for name, m := range samples() {
 		for _, d := range []*envelope.Dictionary{nil, envelope.Builtin()} {
@@ -145,7 +146,7 @@ func TestCutAndFilledMessagesAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for cut := 1; cut < len(whole); cut++ {
+			for cut := 1; cut < len(whole); cut += 1 + len(whole)/100 {
 				noise := make([]byte, len(whole)-cut)
 				for i := range noise {
 					noise[i] = byte(random.Uint32())
@@ -159,7 +160,7 @@ func TestCutAndFilledMessagesAreRefused(t *testing.T) {
 					if bytes.Equal(b, whole) {
 						continue
 					}
-					if got, err := envelope.NewDecoder().Decode(b); !errors.Is(err, envelope.ErrDamaged) && !errors.Is(err, envelope.ErrVersion) {
+					if got, err := decoder.Decode(b); !errors.Is(err, envelope.ErrDamaged) && !errors.Is(err, envelope.ErrVersion) {
 						t.Fatalf("%s, cut at %d of %d, filled with %s: got %+v, %v", name, cut, len(whole), what, got, err)
 					}
 				}
