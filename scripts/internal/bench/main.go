@@ -38,6 +38,7 @@ var areas = map[string]measure{
 	"peers": peerStores,
 	"queue": all(goBenchmarks("queue"), peerStores),
 	"size":  binarySizes,
+	"storm": figuresOfTests("mqttconn", "^TestFleetComesBackSlowly$"),
 }
 
 // airTests are the tests of package main that measure bytes.
