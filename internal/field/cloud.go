@@ -164,6 +164,7 @@ func (c *cloud) serve(raw net.Conn) {
 	conn := raw
 	if c.tls != nil {
 		conn = tls.Server(raw, c.tls)
+		defer c.lateQoS0(raw, conn)
 	}
 	var s *session
 	for {
@@ -202,6 +203,21 @@ func (c *cloud) serve(raw net.Conn) {
 		}
 		if cut {
 			return
+		}
+	}
+}
+
+// lateQoS0 ends a connection and takes what TLS has read ahead of the packets: the far TCP has acknowledged those bytes,
+// which at QoS 0 is all that was asked for.
+func (c *cloud) lateQoS0(raw, conn net.Conn) {
+	_ = raw.Close()
+	for {
+		p, err := packets.ReadPacket(conn)
+		if err != nil {
+			return
+		}
+		if pub, ok := p.(*packets.PublishPacket); ok && pub.Qos == 0 {
+			c.arrive(pub.TopicName, pub.Payload, 0)
 		}
 	}
 }
