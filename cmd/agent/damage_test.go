@@ -41,7 +41,7 @@ func TestDamagedSerialLine(t *testing.T) {
 	mustToken(t, "subscription", client.Subscribe("#", 1, nil))
 
 	module, port := simulated(t, gsmsim.Config{Seed: 5})
-	s := newSite(t, fmt.Sprintf("modem: {port: %s, apn: internet.example}\nbroker: {url: \"mqtts://%s\", ca_file: %s}\n", port, broker.addr, authority.file))
+	s := newSite(t, fmt.Sprintf("modem: {port: %s, apn: internet.example}\nbroker: {url: \"mqtts://%s\", ca_file: %s}\npresence: {topic: \"off\"}\n", port, broker.addr, authority.file))
 	agent := fieldpost(t, "agent", "run", "--config", s.conf)
 	agent.waitFor(`"connected"`, time.Minute)
 	module.SetFaults(gsmsim.Faults{LoseByte: 0.0001, DoubleByte: 0.0001, FlipByte: 0.0001})

@@ -26,7 +26,7 @@ func TestHistoryIsMarked(t *testing.T) {
 			t.Parallel()
 			broker := startMosquitto(t, "")
 			cloud := subscribe(t, broker.addr, "#")
-			s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtt://%s\"}\n%s\n", broker.addr, tc.settings))
+			s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtt://%s\"}\npresence: {topic: \"off\"}\n%s\n", broker.addr, tc.settings))
 			var up unix.Timespec
 			if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
 				t.Fatal(err)
