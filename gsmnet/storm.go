@@ -13,8 +13,8 @@ const (
 	stormSpan  = 10 * time.Minute
 	// stormRest is how long such a module is left alone after a restart.
 	stormRest = 3 * time.Minute
-	// sameBoot is within which two signs of a restart are of the same one.
-	sameBoot = 10 * time.Second
+	// sameBoot is within which two signs of a restart are of the same one: a module needs longer to come up and send again.
+	sameBoot = 5 * time.Second
 )
 
 // bootStorm is when the module was seen to restart by itself, the last few times. Owner goroutine only.
