@@ -91,7 +91,7 @@ func Of(in Input) Result {
 // add counts readings that come at a rate, of mean sizes.
 func (in Input) add(r *Result, rate, payload, topic float64) {
 	seconds := Month.Seconds()
-	r.Messages = int64(rate * seconds)
+	r.Messages = int64(math.Round(rate * seconds))
 	gathered := in.gathered(rate, payload+topic)
 	publishes := rate / gathered * seconds
 	r.Packets = int64(publishes)
