@@ -165,7 +165,7 @@ func (b *bench) agentConfig(secure bool) (string, error) {
 	if secure {
 		url, data = "mqtts://"+cloudIP+":8883", b.file("tls")
 	}
-	text := fmt.Sprintf("device: dev-00042\ndata_dir: %s\nlink: system\nbroker: {url: %q, ca_file: %q}\nweb: {listen: off}\nsources: {http: {listen: off}}\n",
+	text := fmt.Sprintf("device: dev-00042\ndata_dir: %s\nlink: system\nbroker: {url: %q, ca_file: %q}\nweb: {listen: off}\npresence: {topic: \"off\"}\nsources: {http: {listen: off}}\n",
 		data, url, b.file("ca.pem"))
 	file := data + ".yaml"
 	return file, os.WriteFile(file, []byte(text), 0o600)
