@@ -18,6 +18,8 @@ import (
 // downlinks is the sending half of a broker at QoS 1: it sends its messages after CONNACK, and again on the next connection
 // what has no PUBACK.
 type downlinks struct {
+	handled func(payload string) bool
+
 	mu     sync.Mutex
 	acked  map[uint16]bool
 	sent   map[uint16]bool
@@ -48,6 +50,9 @@ func (d *downlinks) answer(p packet) []byte {
 		if d.acked[p.MessageID] {
 			d.faults = append(d.faults, fmt.Sprintf("PUBACK %d came twice", p.MessageID))
 		}
+		if !d.handled(fmt.Sprint(p.MessageID)) {
+			d.faults = append(d.faults, fmt.Sprintf("PUBACK %d came before the message was handled", p.MessageID))
+		}
 		d.acked[p.MessageID] = true
 		return []byte{}
 	}
@@ -75,6 +80,11 @@ func inboundCut(t *testing.T, at string, killed bool) {
 	var mu sync.Mutex
 	var handled []string // what outlives the process
 	dead := false
+	d.handled = func(payload string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Contains(handled, payload)
+	}
 	b := &fakeBroker{cutAt: at, answer: d.answer}
 	if killed {
 		b.onCut = func() { mu.Lock(); dead = true; mu.Unlock() }
