@@ -27,6 +27,13 @@ var runElsewhere = map[string]string{
 	"docker build -t fieldpost --build-arg VERSION=1.0 .":       "it needs a container engine; internal/tree runs the build that is in it",
 	"docker run --read-only --cap-drop ALL --security-opt no-new-privileges --device /dev/modem --group-add dialout " +
 		"-v /etc/fieldpost:/etc/fieldpost:ro -v fieldpost:/var/lib/fieldpost fieldpost": "it needs a container engine",
+	"scripts/package --version 1.0.0 armhf":                                                            "it builds for minutes; the packages have a test of their own",
+	"sudo apt install ./dist/fieldpost_1.0.0_armhf.deb":                                                "it changes the machine; the packages have a test of their own",
+	"CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=6 go build -trimpath -o fieldpost ./cmd/agent":          "scripts/test builds for this board",
+	"mosquitto_sub -h broker.example -t pump-07/answer &":                                              "the tests of downlink commands subscribe so",
+	`mosquitto_pub -h broker.example -q 1 -t pump-07/cmd/status -m '{"id":"a1"}'`:                      "the tests of downlink commands publish so",
+	"mosquitto_sub -p 1884 -q 1 -i plc -t 'fieldpost/cmd/#' -v &":                                      "the tests of downlink commands subscribe so",
+	`mosquitto_pub -h broker.example -q 1 -t pump-07/cmd/valve -m '{"id":"a2","args":{"percent":40}}'`: "the tests of downlink commands publish so",
 }
 
 var (
@@ -198,6 +205,9 @@ func TestDocsNameRealCommands(t *testing.T) {
 	for page, text := range userDocs(t) {
 		for _, m := range inline.FindAllStringSubmatch(text, -1) {
 			words := strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(m[1]))[1:]
+			for i := range words { // of alternatives the first
+				words[i], _, _ = strings.Cut(words[i], "|")
+			}
 			cmd, rest, err := newRoot().Find(words)
 			if err != nil || cmd.HasSubCommands() && len(rest) > 0 {
 				t.Errorf("%s: there is no %q", page, m[1])
