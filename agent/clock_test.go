@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +22,13 @@ func TestNetworkTimeCorrectsStamps(t *testing.T) {
 		}
 		begun := time.Now() // 2000: the machine has no battery
 		right := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-		told := time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC)
+		var told atomic.Pointer[time.Time]
+		bogus := time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC)
+		told.Store(&bogus)
 		var q *queue.Queue
 		a, _, stop := run(t, l, func(c *agent.Config) {
 			q = c.Queue
-			c.NetworkTime = func() (time.Time, string) { return told, "network" }
+			c.NetworkTime = func() (time.Time, string) { return *told.Load(), "network" }
 		})
 		time.Sleep(time.Minute)
 		put(t, a, "a", "1")
@@ -40,7 +43,7 @@ func TestNetworkTimeCorrectsStamps(t *testing.T) {
 		if m := first(); m.Trust != queue.TrustUnknown {
 			t.Errorf("before: trust %v, stamp %v", m.Trust, m.Time)
 		}
-		told = right
+		told.Store(&right)
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		if m := first(); m.Trust != queue.TrustKnown || m.Time.Sub(right.Add(begun.Sub(time.Now())+time.Minute)).Abs() > 15*time.Second {

@@ -27,9 +27,9 @@ type sent struct {
 // of the session is left.
 func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) error {
 	receipts := make(chan sent, 1024) // wider than any window: the collector never holds the publisher up
-	collected := make(chan struct{})
+	counted := make(chan struct{})
 	go func() {
-		defer close(collected)
+		defer close(counted)
 		a.collect(receipts, t)
 	}()
 
@@ -40,7 +40,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	parting := context.Cause(publishing)
 	stopWatching()
 	close(receipts)
-	collected = a.lastWord(ctx, s, parting, collected)
+	collected := a.lastWord(ctx, s, parting, counted)
 
 	switch {
 	case ctx.Err() != nil, parting == errAsked: // give the proofs of what is in flight a chance

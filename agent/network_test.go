@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,14 +16,14 @@ func TestNetworkGoesAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLink()
 		sessions := []*session{newSession(), newSession()}
-		var report agent.Report
-		n := 0
+		var reports atomic.Pointer[agent.Report]
+		var n atomic.Int32
 		l.connect = func(_ context.Context, _ []agent.Resume, r agent.Report) (agent.Session, error) {
 			r(agent.StepTCP, agent.StepWaiting, "connecting")
-			report = r
-			n++
-			return sessions[n-1], nil
+			reports.Store(&r)
+			return sessions[n.Add(1)-1], nil
 		}
+		report := func(step agent.Step, state agent.StepState, why string) { (*reports.Load())(step, state, why) }
 		a, _, stop := run(t, l, func(c *agent.Config) {
 			c.Retry = func(error, time.Duration) time.Duration { return time.Hour }
 		})
@@ -41,8 +42,8 @@ func TestNetworkGoesAndComesBack(t *testing.T) {
 		}
 		report(agent.StepRegistration, agent.StepOK, "registered")
 		synctest.Wait()
-		if st := a.Status(); n != 2 || !st.Link.Connected {
-			t.Errorf("after the network was back: %d attempts, connected %v; want the second at once", n, st.Link.Connected)
+		if st := a.Status(); n.Load() != 2 || !st.Link.Connected {
+			t.Errorf("after the network was back: %d attempts, connected %v; want the second at once", n.Load(), st.Link.Connected)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

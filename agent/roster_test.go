@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +17,14 @@ func TestSourceThatCantListen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLink()
 		l.connect = func(context.Context, []agent.Resume, agent.Report) (agent.Session, error) { return newSession(), nil }
-		taken := true
+		var taken atomic.Bool
+		taken.Store(true)
 		a, _, stop := run(t, l, func(c *agent.Config) {
 			c.Settle = 5 * time.Second
 			c.Sources = []agent.Source{
 				{Name: "http", Run: func(ctx context.Context) error { <-ctx.Done(); return nil }},
 				{Name: "mqtt", Run: func(ctx context.Context) error {
-					if taken {
+					if taken.Load() {
 						return errors.New("source: sources.mqtt.listen: 127.0.0.1:1884 is in use by another program")
 					}
 					<-ctx.Done()
@@ -40,7 +42,7 @@ func TestSourceThatCantListen(t *testing.T) {
 		if err := a.Standing(soon); err == nil {
 			t.Error("the agent says that all its sources stand")
 		}
-		taken = false
+		taken.Store(false)
 		if err := a.Standing(t.Context()); err != nil {
 			t.Error(err)
 		}

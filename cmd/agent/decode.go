@@ -80,8 +80,10 @@ func (d *decoding) all(cmd *cobra.Command, names []string) error {
 		names = []string{"-"}
 	}
 	for _, name := range names {
-		in := interruptible(cmd.Context(), cmd.InOrStdin())
-		if name != "-" {
+		var in io.Reader
+		if name == "-" {
+			in = interruptible(cmd.Context(), cmd.InOrStdin())
+		} else {
 			f, err := os.Open(name)
 			if err != nil {
 				return err
