@@ -74,6 +74,7 @@ const (
 type Broker struct {
 	URL            List     `yaml:"url"`          // in order of preference
 	ReturnAfter    Duration `yaml:"return_after"` // from another than the first; 0: it is kept as long as it works
+	Cluster        bool     `yaml:"cluster"`      // the URLs are nodes of one broker, which share its sessions
 	ClientID       string   `yaml:"client_id"`    // "": the device's name
 	Username       string   `yaml:"username"`
 	Password       Secret   `yaml:"password,omitempty"`

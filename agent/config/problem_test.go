@@ -176,6 +176,7 @@ func TestRefused(t *testing.T) {
 		{"broker.qos", "3", "from 0 to 2"},
 		{"broker.qos", "-1", "from 0 to 2"},
 		{"broker.return_after", "10s", "from 1m to"},
+		{"broker.cluster", "maybe", "neither true nor false"},
 		{"broker.poison_after", "-1", "from 0 to"},
 		{"broker.release", "qisak", `did you mean "qisack"?`},
 		{"broker.client_cert_file", "/c.pem", "needs broker.client_key_file"},

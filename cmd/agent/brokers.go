@@ -1,6 +1,7 @@
 package main
 
 import (
+	"hash/fnv"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -54,6 +55,25 @@ func (b *brokers) begin(address string) {
 			b.use(i)
 		}
 	}
+}
+
+func (b *brokers) addresses() []string {
+	var list []string
+	for _, e := range b.list {
+		list = append(list, e.address)
+	}
+	return list
+}
+
+// spread begins with the node of a cluster that key chooses, and returns to none: a fleet with one list then meets all nodes
+// alike, and each device the one that it has a TLS session with.
+func (b *brokers) spread(key string) {
+	sum := fnv.New32a()
+	sum.Write([]byte(key))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.returnAfter = 0
+	b.use(int(sum.Sum32() % uint32(len(b.list))))
 }
 
 // use is called with mu held.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,31 @@ func TestBrokersAreSticky(t *testing.T) {
 		b.begin("gone:1883")
 		want(2)
 	})
+}
+
+func TestClusterIsSpread(t *testing.T) {
+	nodes := config.List{"mqtt://a", "mqtt://b", "mqtt://c"}
+	begins := make([]int, len(nodes))
+	for i := range 300 {
+		b := newBrokers(config.Broker{URL: nodes, ReturnAfter: config.Duration(time.Hour)})
+		device := fmt.Sprintf("pump-%d", i)
+		b.spread(device)
+		first := b.turns()[0]
+		begins[first]++
+		b.failed(first, errors.New("refused"))
+		next := b.turns()[0]
+		if want := (first + 1) % len(nodes); next != want {
+			t.Fatalf("%s: got node %d after %d has failed, want %d", device, next, first, want)
+		}
+		if until := b.worked(next); !until.IsZero() {
+			t.Fatalf("%s is to leave a node that works at %v, want never", device, until)
+		}
+	}
+	for node, n := range begins {
+		if n < 60 {
+			t.Errorf("%d of 300 devices begin with node %d, want about 100", n, node)
+		}
+	}
 }
 
 func TestOneBrokerIsKept(t *testing.T) {

@@ -102,6 +102,7 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 
 // attempt opens a session with one broker, with all that it is to have beside delivery.
 func (l *mqttLink) attempt(ctx context.Context, open mqttconn.DialFunc, cfg mqttconn.Config, broker string) (*mqttconn.Session, error) {
+	broker = l.book.broker(broker)
 	if l.last != nil && l.lastBroker == broker && mqttconn.CauseOf(l.last.Err()) == mqttconn.CauseOversize {
 		// The broker would send what was too large again and again.
 		if err := l.book.spoil(ctx, cfg.ClientID, broker); err != nil {

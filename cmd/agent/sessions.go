@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/keep"
 	"github.com/fieldpost/fieldpost/mqttconn"
@@ -15,8 +16,9 @@ import (
 // A packet id means something to the broker that it was used with, and to no other; and an id that a broker still holds
 // and nobody here remembers would make it swallow a QoS 2 message as a repeat. Then its session is discarded, once.
 type sessionBook struct {
-	path  string // "": nothing is remembered
-	queue *queue.Queue
+	path    string // "": nothing is remembered
+	queue   *queue.Queue
+	cluster []string // addresses of one broker; nil: each address is a broker of its own
 }
 
 // sessionPage is the book of one queue file and client id.
@@ -38,10 +40,22 @@ func (b sessionBook) open(clientID string) sessionPage {
 	if err := keep.Load(b.path, &page); err != nil || page.Queue != fresh.Queue || page.ClientID != clientID {
 		page = fresh
 	}
-	if page.Stale == nil {
-		page.Stale = make(map[string]bool)
+	page.Flights = b.broker(page.Flights)
+	stale := make(map[string]bool)
+	for address, is := range page.Stale {
+		stale[b.broker(address)] = stale[b.broker(address)] || is
 	}
+	page.Stale = stale
 	return page
+}
+
+// broker is the address under which the book knows the broker at address: all nodes of a cluster hold the same session, and
+// discarding it at one because of another would have what is in flight published twice.
+func (b sessionBook) broker(address string) string {
+	if slices.Contains(b.cluster, address) {
+		return b.cluster[0]
+	}
+	return address
 }
 
 // connect opens a session with the broker: with the flights of cfg.Resume if they are on their way there, else without any

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"net"
 	"path/filepath"
 	"testing"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
-	"github.com/fieldpost/fieldpost/agent/sysnet"
 	"github.com/fieldpost/fieldpost/mqttconn"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -64,17 +62,9 @@ func TestSessionBook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	book := sessionBook{filepath.Join(t.TempDir(), "sessions"), q}
+	book := sessionBook{path: filepath.Join(t.TempDir(), "sessions"), queue: q}
 	with := func(b *cloud, use func(*mqttconn.Session)) {
 		t.Helper()
-		dial := func(ctx context.Context) (mqttconn.Conn, error) {
-			var d sysnet.Dialer
-			conn, err := d.DialContext(ctx, "tcp", b.addr)
-			if err != nil {
-				return nil, err
-			}
-			return conn, nil
-		}
 		cfg := mqttconn.Config{ClientID: clientID, Journal: journal{q}}
 		flights, err := q.Flights()
 		if err != nil {
@@ -83,7 +73,7 @@ func TestSessionBook(t *testing.T) {
 		for _, f := range flights {
 			cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight{Seq: f.Seq, PacketID: f.PacketID, Received: f.Received}})
 		}
-		s, err := book.connect(t.Context(), dial, cfg, b.addr)
+		s, err := book.connect(t.Context(), dialer(b.addr), cfg, b.addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -192,8 +192,15 @@ func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 			ClientID: cfg.MQTTClientID(), Username: cfg.Broker.Username, Password: cfg.Broker.Password.Reveal(),
 		}}
 	if q != nil { // else it is the doctor's, which uses no session of the agent
-		l.book = sessionBook{filepath.Join(cfg.DataDir, "sessions"), q}
-		l.brokers.begin(l.book.open(l.config.ClientID).Flights)
+		l.book = sessionBook{path: filepath.Join(cfg.DataDir, "sessions"), queue: q}
+		if cfg.Broker.Cluster {
+			l.book.cluster = l.brokers.addresses()
+		} else {
+			l.brokers.begin(l.book.open(l.config.ClientID).Flights)
+		}
+	}
+	if cfg.Broker.Cluster {
+		l.brokers.spread(l.config.ClientID)
 	}
 	var err error
 	if l.config.Release, err = mqttconn.ParseRelease(cfg.Broker.Release); err != nil {
