@@ -45,6 +45,7 @@ func startInField(s field.Setup) (field.Device, error) {
 	cfg.Device, cfg.DataDir = "pump-07", s.Dir
 	cfg.Modem.APN, cfg.Modem.PIN = "CMNET", config.Secret(s.PIN)
 	cfg.Broker.URL = config.List{"mqtt://broker.example:1883"}
+	cfg.Encoding.Format = s.Encoding
 	if s.MaxBytes > 0 {
 		cfg.Queue.MaxBytes = config.Size(s.MaxBytes)
 	}

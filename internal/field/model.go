@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fieldpost/fieldpost/agent/envelope"
 )
 
 // Violation is a promise that was broken.
@@ -47,7 +49,9 @@ type model struct {
 	sensors    [][]reading
 	newest     []int // of each sensor, the highest reading that has arrived; -1: none
 	doubled    int   // repeats at QoS 2
-	repeats    int   // at QoS 0 and 1, where they are allowed
+	damaged    int   // messages whose checksum told that they are not whole
+	decoder    *envelope.Decoder
+	repeats    int // at QoS 0 and 1, where they are allowed
 	violations []Violation
 	kinds      map[string]int // violations by invariant
 }
@@ -56,7 +60,7 @@ type model struct {
 const mostPerInvariant = 5
 
 func newModel(begin time.Time, sensors int) *model {
-	m := &model{begin: begin, sensors: make([][]reading, sensors), newest: make([]int, sensors), kinds: make(map[string]int)}
+	m := &model{begin: begin, sensors: make([][]reading, sensors), newest: make([]int, sensors), decoder: envelope.NewDecoder(), kinds: make(map[string]int)}
 	for i := range m.newest {
 		m.newest[i] = -1
 	}
@@ -109,11 +113,30 @@ func parsePayload(p []byte) (sensor, n int, ok bool) {
 
 // arrived is called for each message that the cloud got.
 func (m *model) arrived(topic string, p []byte, qos byte, mayRepeat bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !envelope.Is(p) {
+		m.arrivedOne(topic, p, qos, mayRepeat)
+		return
+	}
+	message, err := m.decoder.Decode(p)
+	if err != nil {
+		m.damaged++ // cut and filled up, and known as such: whoever reads it drops it
+		return
+	}
+	for _, r := range message.Readings {
+		if message.Batch {
+			topic = r.Topic
+		}
+		m.arrivedOne(topic, r.Payload, qos, mayRepeat)
+	}
+}
+
+// arrivedOne is called for each reading, with mu held.
+func (m *model) arrivedOne(topic string, p []byte, qos byte, mayRepeat bool) {
 	if !strings.HasPrefix(topic, "field/") {
 		return // of the device itself
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	sensor, n, ok := parsePayload(p)
 	if !ok || sensor >= len(m.sensors) || n >= len(m.sensors[sensor]) || topic != topicOf(sensor) {
 		m.violateLocked("I4", "the cloud got %.100q on %s, which nobody sent", p, topic)
@@ -121,8 +144,8 @@ func (m *model) arrived(topic string, p []byte, qos byte, mayRepeat bool) {
 	}
 	r := &m.sensors[sensor][n]
 	r.arrivals++
-	if qos != r.qos {
-		m.violateLocked("I4", "reading %d of sensor %d was sent at QoS %d and arrived at %d", n, sensor, r.qos, qos)
+	if qos < r.qos {
+		m.violateLocked("I4", "reading %d of sensor %d was accepted at QoS %d and sent at %d", n, sensor, r.qos, qos)
 	}
 	if r.fate == refused {
 		m.violateLocked("I4", "reading %d of sensor %d was refused and arrived", n, sensor)
@@ -133,7 +156,7 @@ func (m *model) arrived(topic string, p []byte, qos byte, mayRepeat bool) {
 			m.violateLocked("I3", "reading %d of sensor %d arrived first after %d had", n, sensor, m.newest[sensor])
 		}
 		m.newest[sensor] = max(n, m.newest[sensor])
-	case qos < 2:
+	case r.qos < 2:
 		m.repeats++
 	default:
 		if m.doubled++; !mayRepeat {
@@ -183,7 +206,7 @@ func (m *model) count(r *Report) {
 			}
 		}
 	}
-	r.Repeated, r.Doubled = m.repeats, m.doubled
+	r.Repeated, r.Doubled, r.Damaged = m.repeats, m.doubled, m.damaged
 	r.Violations, r.Broken = slices.Clone(m.violations), maps.Clone(m.kinds)
 }
 

@@ -32,7 +32,8 @@ func TestModelNoticesBrokenPromises(t *testing.T) {
 		{"twice at QoS 2", []step{accept(0, 2, 1), arrive(0, 0, 2), arrive(0, 0, 2)}, []string{"I4"}},
 		{"never offered", []step{arrive(0, 0, 1)}, []string{"I4"}},
 		{"altered", []step{accept(0, 1, 1), func(m *model) { m.arrived(topicOf(0), payload(0, 0)[1:], 1, false) }}, []string{"I4"}},
-		{"at another QoS", []step{accept(0, 2, 1), arrive(0, 0, 0)}, []string{"I4"}},
+		{"at a lower QoS", []step{accept(0, 2, 1), arrive(0, 0, 0)}, []string{"I4"}},
+		{"at the higher QoS of its batch", []step{accept(0, 1, 1), arrive(0, 0, 2), arrive(0, 0, 2)}, nil},
 		{"refused and sent", []step{func(m *model) { m.answer(0, m.offer(0, 1, 2), refused, 0) }, arrive(0, 0, 1)}, []string{"I4"}},
 		{"of the device itself", []step{func(m *model) { m.arrived("pump-07/status", []byte("online"), 1, false) }}, nil},
 	} {

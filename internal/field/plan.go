@@ -201,6 +201,11 @@ func ParseReplay(text string, hours int) (Replay, error) {
 // secured reports whether the broker of this run speaks TLS: every second one does.
 func (r Replay) secured() bool { return r.Seed%2 == 0 }
 
+// encoding is the form in which the readings of this run travel.
+func (r Replay) encoding() string {
+	return []string{"plain", "envelope", "batch"}[r.Seed/2%3]
+}
+
 // Plan returns the faults of the run, in order.
 func (r Replay) Plan() []Fault {
 	all := draw(r.Seed, time.Duration(r.Hours)*time.Hour)

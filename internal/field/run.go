@@ -56,6 +56,7 @@ type Report struct {
 	Delivered  int // at least once
 	Repeated   int // arrivals beyond the first at QoS 0 and 1
 	Doubled    int // and at QoS 2, after the broker had lost its sessions
+	Damaged    int // messages that their checksum gave away
 	Dropped    int // counted away by the queue's bounds
 	Lives      int // starts of the agent
 	Connects   int // MQTT connections

@@ -33,6 +33,7 @@ func (s *Sum) Add(r Report) {
 	t.Delivered += r.Delivered
 	t.Repeated += r.Repeated
 	t.Doubled += r.Doubled
+	t.Damaged += r.Damaged
 	t.Dropped += r.Dropped
 	t.Lives += r.Lives
 	t.Connects += r.Connects
@@ -68,7 +69,7 @@ func (s *Sum) String() string {
 		fmt.Fprintf(&b, " %d %s", t.Faults[k], k)
 	}
 	fmt.Fprintf(&b, "\nreadings: %d accepted, %d refused, %d delivered, %d dropped by a bound and counted\n", t.Accepted, t.Refused, t.Delivered, t.Dropped)
-	fmt.Fprintf(&b, "repeats: %d at QoS 0 and 1, %d at QoS 2 (after the broker had lost its sessions)\n", t.Repeated, t.Doubled)
+	fmt.Fprintf(&b, "repeats: %d at QoS 0 and 1, %d at QoS 2 (after the broker had lost its sessions); %d messages known as damaged\n", t.Repeated, t.Doubled, t.Damaged)
 	if t.Delivered > 0 {
 		fmt.Fprintf(&b, "%d bytes on the air per delivered reading; the longest drain took %s\n", (t.AirUp+t.AirDown)/uint64(t.Delivered), t.DrainTook.Round(time.Second))
 	}

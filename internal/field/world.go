@@ -32,6 +32,7 @@ type Setup struct {
 	Open     func() (io.ReadWriteCloser, error) // the serial port
 	PIN      string                             // of the SIM; "": none
 	CA       []byte                             // PEM: the broker speaks TLS under this authority; nil: it doesn't
+	Encoding string                             // plain, envelope or batch
 	MaxBytes int64                              // of the queue; 0: the default
 	Restart  func(ctx context.Context) error    // the last rung of the ladder: takes the module's supply away for a moment
 	Log      io.Writer
@@ -104,7 +105,7 @@ func (w *world) start() error {
 	life := w.life
 	w.mu.Unlock()
 	setup := Setup{
-		Dir: w.dir, PIN: w.pin, Log: w.log, Restart: w.powerCycle,
+		Dir: w.dir, PIN: w.pin, Encoding: w.opts.Replay.encoding(), Log: w.log, Restart: w.powerCycle,
 		Open: func() (io.ReadWriteCloser, error) { return w.open(life) },
 	}
 	if w.small {
