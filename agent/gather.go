@@ -148,7 +148,7 @@ func (g *gatherer) begin(m queue.Message) *bundle {
 	wait := g.packer.cfg.MaxAge
 	b := &bundle{topics: make(map[string]bool), begun: time.Now()}
 	if age, ok := g.queue.Age(m); ok && age < wait {
-		wait -= age
+		wait -= max(age, 0) // a machine that was moved while it ran may have less uptime than before
 	} else {
 		b.ripe, wait = true, max(wait, crowded)
 	}
@@ -211,10 +211,11 @@ func (g *gatherer) first(match func(*bundle) bool) []queue.Message {
 }
 
 // takes reports whether the message goes into the bundle with those that are there: the ids in an envelope are of one queue
-// and rise.
+// and rise, and its readings have one QoS. Brokers keep the order of messages of one QoS only, so that a topic whose readings
+// went now at one, now at another would arrive mixed.
 func (b *bundle) takes(m *queue.Message, cfg Encoding) bool {
 	last := &b.messages[len(b.messages)-1]
-	return m.ID.Epoch == last.ID.Epoch && m.ID.Seq > last.ID.Seq && b.bytes+b.size(m) <= cfg.MaxBytes
+	return m.QoS == last.QoS && m.ID.Epoch == last.ID.Epoch && m.ID.Seq > last.ID.Seq && b.bytes+b.size(m) <= cfg.MaxBytes
 }
 
 // size is what the message adds: a topic is in a batch once.

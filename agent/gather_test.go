@@ -189,14 +189,14 @@ func TestAlarmsAndRetainedMessagesDoNotWait(t *testing.T) {
 	})
 }
 
-func TestABatchIsBoundedInBytesAndHasTheHighestQoS(t *testing.T) {
+func TestABatchIsBoundedInBytesAndOfOneQoS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
 		a, _, stop := gathering(t, s, func(c *agent.Config) { c.Encoding.MaxBytes, c.Encoding.MaxMessages = 100, 50 })
 		m := func(qos byte, size int) queue.Message {
 			return queue.Message{Topic: "t", QoS: qos, Payload: []byte(strings.Repeat("x", size))}
 		}
-		accept(t, a, m(0, 40), m(2, 40), m(1, 40), m(1, 300), m(0, 1))
+		accept(t, a, m(0, 40), m(0, 40), m(0, 30), m(2, 40), m(1, 40), m(1, 300))
 		synctest.Wait()
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -208,7 +208,7 @@ func TestABatchIsBoundedInBytesAndHasTheHighestQoS(t *testing.T) {
 		for _, r := range s.open {
 			got = append(got, sizes{r.message.QoS, 1 + len(r.more)})
 		}
-		if diff := cmp.Diff([]sizes{{2, 2}, {1, 1}, {1, 1}, {0, 1}}, got); diff != "" {
+		if diff := cmp.Diff([]sizes{{0, 2}, {0, 1}, {2, 1}, {1, 1}, {1, 1}}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if err := stop(); err != nil {

@@ -121,7 +121,12 @@ func smallDisk(t *testing.T, dir string) func(full bool) error {
 		return nil
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		err := syscall.Unmount(dir, 0)
+		for try := 0; err == syscall.EBUSY && try < 100; try++ { // the kernel lets go of a mapped file a moment after it was closed
+			time.Sleep(20 * time.Millisecond)
+			err = syscall.Unmount(dir, 0)
+		}
+		if err != nil {
 			t.Errorf("unmounting: %v", err)
 		}
 	})

@@ -125,7 +125,7 @@ func (b sessionBook) spoil(ctx context.Context, clientID, broker string) error {
 func (b sessionBook) exactlyOnce() (bool, error) {
 	flights, err := b.queue.Flights()
 	for _, f := range flights {
-		for _, seq := range append([]uint64{f.Seq}, f.More...) { // a packet has the highest QoS of what is in it
+		for _, seq := range append([]uint64{f.Seq}, f.More...) { // they have one QoS
 			m, err := b.queue.Get(seq)
 			if err != nil || m.QoS == 2 {
 				return true, nil
