@@ -164,6 +164,7 @@ type SourceStatus struct {
 	Refused   uint64     `json:"refused"`
 	LastAt    *time.Time `json:"last_at"`
 	LastTopic string     `json:"last_topic"`
+	LastValue string     `json:"-"` // beginning of that message, for the status page; no reading is told elsewhere
 	Error     string     `json:"error"`
 }
 

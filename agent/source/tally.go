@@ -1,12 +1,18 @@
 package source
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/queue"
 )
+
+// shownValue is how many bytes of a payload the status shows: a number, or the beginning of an object.
+const shownValue = 80
 
 // A tally counts what one source took in, for the status.
 type tally struct {
@@ -38,7 +44,8 @@ func (t *tally) accepted(msgs []queue.Message) {
 	defer t.mu.Unlock()
 	t.status.Accepted += uint64(len(msgs))
 	t.status.LastAt = &now
-	t.status.LastTopic = msgs[len(msgs)-1].Topic
+	last := msgs[len(msgs)-1]
+	t.status.LastTopic, t.status.LastValue = last.Topic, valueOf(last.Payload)
 	t.status.Error = ""
 }
 
@@ -54,4 +61,15 @@ func (t *tally) healthy() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status.Error = ""
+}
+
+// valueOf is a payload as the status shows it.
+func valueOf(payload []byte) string {
+	if !utf8.Valid(payload) {
+		return fmt.Sprintf("%d bytes that are no text", len(payload))
+	}
+	if len(payload) <= shownValue {
+		return string(payload)
+	}
+	return strings.ToValidUTF8(string(payload[:shownValue]), "") + "…" // the cut may be within a character
 }

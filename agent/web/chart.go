@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,34 +40,46 @@ type band struct{ X, Width int }
 type column struct {
 	known, out   bool // out: no session at some moment
 	backlog      uint64
-	signal, seen int // sum and number of signal readings
+	signal, seen int     // sum and number of signal readings
+	rate         float64 // deliveries a minute, at most
+	rated        bool
 }
 
-// newCharts draws the backlog and, where a signal was seen, its strength: what is remembered and how things stand now.
-func newCharts(points []point, st agent.Status) []chart {
+// newCharts draws the backlog, the deliveries and, where a signal was seen, its strength: what is remembered and how things
+// stand now. At most they reach back as far as most.
+func newCharts(points []point, st agent.Status, most time.Duration) []chart {
 	points, now := append(points, pointOf(st)), st.Time
-	reach := chartReach(now.Sub(points[0].at))
+	reach := chartReach(now.Sub(points[0].at), most)
 	cols := columns(points, now, reach)
+	rate(cols, points, now, reach)
 	outages := bands(cols)
-	charts := []chart{backlogChart(cols)}
+	charts := []chart{backlogChart(cols), deliveryChart(cols)}
 	if c, ok := signalChart(cols); ok {
 		charts = append(charts, c)
 	}
 	for i := range charts {
-		charts[i].Reach = fmt.Sprintf("%d h", reach/time.Hour)
+		charts[i].Reach = reachText(reach)
 		charts[i].Outages = outages
 	}
 	return charts
 }
 
-// chartReach is the shortest of three spans that holds everything, so that a young agent's charts aren't empty.
-func chartReach(age time.Duration) time.Duration {
-	for _, reach := range []time.Duration{time.Hour, 6 * time.Hour} {
+// chartReach is the shortest of three spans that holds everything, so that a young agent's charts aren't empty. Of a day
+// these are an hour, six hours and the day.
+func chartReach(age, most time.Duration) time.Duration {
+	for _, reach := range []time.Duration{most / 24, most / 4} {
 		if age <= reach {
 			return reach
 		}
 	}
-	return 24 * time.Hour
+	return most
+}
+
+func reachText(reach time.Duration) string {
+	if reach%time.Hour == 0 && reach <= 24*time.Hour {
+		return fmt.Sprintf("%d h", reach/time.Hour)
+	}
+	return agent.Span(reach)
 }
 
 func columns(points []point, now time.Time, reach time.Duration) []column {
@@ -90,6 +103,34 @@ func columns(points []point, now time.Time, reach time.Duration) []column {
 	return cols
 }
 
+// rate spreads what was delivered between two points over the columns between them. The last stretch is too short to say
+// how many a minute that makes, and goes together with the one before.
+func rate(cols []column, points []point, now time.Time, reach time.Duration) {
+	n := len(points)
+	if n > 2 {
+		points = append(slices.Clone(points[:n-2]), points[n-1])
+	}
+	for i := 1; i < len(points); i++ {
+		from, to := points[i-1], points[i]
+		span := to.at.Sub(from.at)
+		if span <= 0 {
+			continue
+		}
+		count := to.delivered
+		if count >= from.delivered { // else the agent began anew
+			count -= from.delivered
+		}
+		perMinute := float64(count) / span.Minutes()
+		last := columnOf(to.at, now, reach)
+		if i+1 < len(points) {
+			last = max(columnOf(from.at, now, reach), last-1)
+		}
+		for x := max(0, columnOf(from.at, now, reach)); x <= last; x++ {
+			cols[x].rate, cols[x].rated = max(cols[x].rate, perMinute), true
+		}
+	}
+}
+
 // columnOf is negative for what is too old to be seen. Now belongs to the last column.
 func columnOf(at, now time.Time, reach time.Duration) int {
 	age := float64(now.Sub(at)) / float64(reach)
@@ -111,6 +152,31 @@ func backlogChart(cols []column) chart {
 		Summary: fmt.Sprintf("%s now, %s at most", count(latest), count(highest)),
 		Top:     count(top), Bottom: "0", Line: line, Area: area,
 	}
+}
+
+func deliveryChart(cols []column) chart {
+	var highest, latest float64
+	for _, c := range cols {
+		highest = max(highest, c.rate)
+		if c.rated {
+			latest = c.rate
+		}
+	}
+	top := roundUp(max(uint64(math.Ceil(highest)), 10))
+	line, area := trace(cols, func(c column) (float64, bool) { return c.rate / float64(top), c.rated })
+	return chart{
+		Title:   "Delivered a minute",
+		Summary: fmt.Sprintf("%s now, %s at most", fewDigits(latest), fewDigits(highest)),
+		Top:     count(top), Bottom: "0", Line: line, Area: area,
+	}
+}
+
+// fewDigits writes a rate: with a fraction only where that says something.
+func fewDigits(n float64) string {
+	if n >= 9.95 || n == math.Trunc(n) {
+		return count(uint64(math.Round(n)))
+	}
+	return fmt.Sprintf("%.1f", n)
 }
 
 func signalChart(cols []column) (c chart, seen bool) {

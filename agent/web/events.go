@@ -34,11 +34,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	drawn := uint64(0)
 	s.stream(w, r, func(st agent.Status) []event {
-		v := newView(st)
+		v := s.view(st)
 		out := []event{{"now", nowPart(v)}, {"lists", listsPart(v)}}
 		if n := s.history.recorded(); n != drawn {
 			drawn = n
-			out = append(out, event{"charts", chartsPart(newCharts(s.history.all(), st))})
+			out = append(out, event{"charts", chartsPart(newCharts(s.history.all(), st, s.cfg.Reach))})
 		}
 		return out
 	})

@@ -73,11 +73,18 @@ func (b *board) set(st agent.Status) {
 }
 
 // status is the one that was set, at the present moment.
-func (b *board) status() agent.Status {
+func (b *board) status() agent.Status { return b.at(time.Now()) }
+
+// at is the one that was set, at another moment.
+func (b *board) at(now time.Time) agent.Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	st := b.st
-	st.Time = time.Now()
+	st.Time = now
+	if m := st.Link.Modem; m != nil {
+		own := *m
+		st.Link.Modem = &own
+	}
 	return st
 }
 

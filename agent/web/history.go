@@ -9,13 +9,14 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 )
 
-// keptPoints is the charts' reach: a point a minute over a day, about 50 kB.
+// keptPoints is a point a minute over a day, about 60 kB.
 const keptPoints = 24 * 60
 
 // point is how things stood at one moment.
 type point struct {
 	at        time.Time
 	backlog   uint64 // messages
+	delivered uint64 // messages, since the start of the agent
 	connected bool
 	signal    *int // dBm; nil: unknown
 }
@@ -42,7 +43,7 @@ func (h *history) record(ctx context.Context, every time.Duration, status func()
 }
 
 func pointOf(st agent.Status) point {
-	p := point{at: st.Time, backlog: st.Queue.Messages, connected: st.Link.Connected}
+	p := point{at: st.Time, backlog: st.Queue.Messages, delivered: st.Delivery.Delivered, connected: st.Link.Connected}
 	if st.Link.Modem != nil {
 		p.signal = st.Link.Modem.SignalDBm
 	}

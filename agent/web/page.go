@@ -4,6 +4,8 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+
+	"github.com/fieldpost/fieldpost/agent"
 )
 
 //go:embed assets
@@ -12,9 +14,19 @@ var assetFiles embed.FS
 // page serves the whole page as it stands now, so that it is complete without JavaScript.
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	st := s.cfg.Status()
-	v := newView(st)
+	v := s.view(st)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(pageOf(v, newCharts(s.history.all(), st)))) // fails only when the client has gone
+	_, _ = w.Write([]byte(pageOf(v, newCharts(s.history.all(), st, s.cfg.Reach)))) // fails only when the client has gone
+}
+
+// view is a status with what the server knows beside it.
+func (s *Server) view(st agent.Status) view {
+	v := newView(st)
+	v.Actions = s.actions()
+	if s.cfg.Logged != nil {
+		v.Logs, v.Log = true, newLogViews(s.cfg.Logged(), st.Time)
+	}
+	return v
 }
 
 // assets serves the page's script, style and icon.
@@ -43,6 +55,7 @@ func pageOf(v view, charts []chart) markup {
 			el("a", attrs{"class", "skip", "href", "#main"}, "Skip to the status"),
 			el("header", nil, el("h1", nil, text(v.Device)), el("p", nil, text("Fieldpost "+v.Version))),
 			el("p", attrs{"id", "stale", "class", "stale", "role", "alert", "hidden", ""}),
+			el("p", attrs{"id", "done", "class", "done", "role", "status", "hidden", ""}),
 			el("p", attrs{"id", "said", "class", "unseen", "role", "status", "aria-live", "polite"}),
 			el("main", attrs{"id", "main", "tabindex", "-1"},
 				el("div", attrs{"id", "now", "class", "stack"}, nowPart(v)),

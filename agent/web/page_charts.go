@@ -10,7 +10,7 @@ func (c chart) markup() markup {
 	if len(c.Outages) > 0 {
 		key = el("span", attrs{"class", "key"}, "not connected")
 	}
-	return el("figure", nil,
+	return el("figure", attrs{"aria-label", c.Title},
 		el("figcaption", nil, el("b", nil, text(c.Title)), " ", el("span", nil, text(c.Summary))),
 		el("div", attrs{"class", "plot"},
 			el("svg", attrs{"viewBox", "0 0 240 100", "preserveAspectRatio", "none", "role", "img",

@@ -1,14 +1,16 @@
 package web
 
-import ()
-
-// listsPart is the tables of sources and outages.
+// listsPart is the tables of sources and outages, and the log.
 func listsPart(v view) markup {
 	stamp := text("As of " + v.Now.Full)
 	if v.Started != nil {
 		stamp += "; started " + v.Started.markup()
 	}
-	return sourcesCard(v.Sources) + outagesCard(v.Outages) + el("p", attrs{"class", "stamp"}, stamp, ".")
+	log := markup("")
+	if v.Logs {
+		log = logCard(v.Log)
+	}
+	return sourcesCard(v.Sources) + outagesCard(v.Outages) + log + el("p", attrs{"class", "stamp"}, stamp, ".")
 }
 
 func sourcesCard(sources []sourceView) markup {
@@ -16,26 +18,30 @@ func sourcesCard(sources []sourceView) markup {
 	if len(sources) == 0 {
 		return card("sources-title", title, empty("No source is configured: messages come from the command line only."))
 	}
-	return card("sources-title", title, el("table", nil,
-		el("thead", nil, el("tr", nil, heading("Source"), heading("Last message"), heading("Topic"), numbers("Accepted"), numbers("Refused"))),
+	return card("sources-title", title, el("table", attrs{"aria-labelledby", "sources-title"},
+		el("thead", nil, el("tr", nil, heading("Source"), heading("Last value"), heading("Received"), heading("Topic"), numbers("Accepted"), numbers("Refused"))),
 		el("tbody", nil, each(sources, sourceView.row)),
 	))
 }
 
 func (s sourceView) row() markup {
-	last, topic, refused := markup("none yet"), s.LastTopic, s.Refused
+	last, value, topic, refused := markup("none yet"), s.LastValue, s.LastTopic, s.Refused
 	if s.LastAt != nil {
 		last = s.LastAt.markup()
 	}
 	if topic == "" {
 		topic = "–"
 	}
+	if value == "" {
+		value = "–"
+	}
 	if refused == "" {
 		refused = "0"
 	}
 	return el("tr", nil,
 		el("th", attrs{"scope", "row"}, text(s.Name), when(s.Address, small), when(s.Error, problem)),
-		cell("Last message", "", last),
+		cell("Last value", "value", text(value)),
+		cell("Received", "", last),
 		cell("Topic", "topic", text(topic)),
 		cell("Accepted", "number", text(s.Accepted)),
 		cell("Refused", "number", text(refused)),
@@ -47,7 +53,7 @@ func outagesCard(outages []outageView) markup {
 	if len(outages) == 0 {
 		return card("outages-title", title, empty("None since the start."))
 	}
-	return card("outages-title", title, el("table", nil,
+	return card("outages-title", title, el("table", attrs{"aria-labelledby", "outages-title"},
 		el("thead", nil, el("tr", nil, heading("Began"), heading("Lasted"), heading("Cause"), heading("Because"))),
 		el("tbody", nil, each(outages, outageView.row)),
 	))

@@ -13,13 +13,25 @@ func nowPart(v view) markup {
 		el("h2", attrs{"id", "link-title"}, "The way to the broker"),
 		el("ol", attrs{"class", "chain"}, each(v.Steps, stepView.markup)),
 		when(v.Where, func(where string) markup { return el("p", attrs{"class", "where"}, text(where)) }),
+		actionButtons(v.Actions),
 	)
 	cards := el("div", attrs{"class", "cards"},
 		queueCard(v.Queue),
 		card("delivery-title", el("h2", attrs{"id", "delivery-title"}, "Messages since the start"), factList(v.Facts)),
+		v.Usage.markup(),
 		card("network-title", el("h2", attrs{"id", "network-title"}, "Network"), factList(v.Link)),
 	)
 	return verdict + link + cards
+}
+
+// actionButtons show only where the page's script runs, which carries them out.
+func actionButtons(actions []Action) markup {
+	if len(actions) == 0 {
+		return ""
+	}
+	return el("p", attrs{"class", "actions"}, each(actions, func(a Action) markup {
+		return el("button", attrs{"type", "button", "data-action", a.Name, "data-ask", a.Ask}, text(a.Label))
+	}))
 }
 
 func (s stepView) markup() markup {

@@ -36,7 +36,13 @@ type Config struct {
 	ReadyGrace time.Duration
 	// PointEvery is the time between two points of the charts, which hold 1440 of them; 0 means a minute.
 	PointEvery time.Duration
-	Log        zerolog.Logger
+	// Reach is how far back the charts go at most, by the status' own time; 0 means a day.
+	Reach time.Duration
+	// Logged returns the last lines of the log as JSON objects, oldest first; nil: the page shows none.
+	Logged func() []string
+	// Actions are what the page can do. They are there only while a token is asked for.
+	Actions []Action
+	Log     zerolog.Logger
 }
 
 // Server shows the status of one agent.
@@ -46,6 +52,7 @@ type Server struct {
 	history *history
 	handler http.Handler
 	streams chan struct{} // holds a value for each event stream
+	acting  chan struct{} // holds a value while an action is under way
 }
 
 // New makes a server; it opens nothing before Run.
@@ -69,11 +76,15 @@ func New(cfg Config) (*Server, error) {
 	if cfg.PointEvery <= 0 {
 		cfg.PointEvery = time.Minute
 	}
+	if cfg.Reach <= 0 {
+		cfg.Reach = 24 * time.Hour
+	}
 	s := &Server{
 		cfg:     cfg,
 		guard:   newGuard(host, cfg.Hosts, cfg.Token),
 		history: new(history),
 		streams: make(chan struct{}, maxStreams),
+		acting:  make(chan struct{}, 1),
 	}
 	s.handler = s.guard.wrap(s.routes())
 	return s, nil
@@ -90,6 +101,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("GET /assets/", assets())
 	mux.HandleFunc("GET /api/v1/status", s.status)
 	mux.HandleFunc("GET /api/v1/events", s.events)
+	mux.HandleFunc("POST /api/v1/actions/{name}", s.act)
 	mux.Handle("GET /metrics", metrics(s.cfg.Status))
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)

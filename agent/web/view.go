@@ -20,6 +20,10 @@ type view struct {
 	Link            []fact
 	Sources         []sourceView
 	Outages         []outageView
+	Usage           *usageView // nil while nobody counts
+	Log             []logView
+	Logs            bool // whether there is a log to show
+	Actions         []Action
 	Now             moment
 	Started         *moment
 }
@@ -67,6 +71,7 @@ type sourceView struct {
 	Accepted, Refused string
 	LastAt            *moment
 	LastTopic         string
+	LastValue         string
 	Error             string
 }
 
@@ -83,14 +88,14 @@ func newView(st agent.Status) view {
 		Device: visible(st.Device), Version: visible(st.Version),
 		Verdict: st.Verdict, Headline: headline(st), Reason: sentence(st.Reason),
 		Queue: newQueueView(st), Facts: deliveryFacts(st), Link: linkFacts(st),
-		Now: at(st.Time, st.Time),
+		Usage: newUsageView(st.Usage, st.Time), Now: at(st.Time, st.Time),
 	}
 	if st.StartedAt != nil {
 		v.Started = ago(*st.StartedAt, st.Time)
 	}
 	v.Steps, v.Where = steps(st)
 	for _, s := range st.Sources {
-		sv := sourceView{Name: visible(s.Name), Address: visible(s.Address), Accepted: count(s.Accepted), LastTopic: visible(s.LastTopic), Error: visible(s.Error)}
+		sv := sourceView{Name: visible(s.Name), Address: visible(s.Address), Accepted: count(s.Accepted), LastTopic: visible(s.LastTopic), LastValue: visible(s.LastValue), Error: visible(s.Error)}
 		if s.Refused > 0 {
 			sv.Refused = count(s.Refused)
 		}
@@ -227,9 +232,6 @@ func linkFacts(st agent.Status) []fact {
 			way = "module, no answer yet"
 		}
 		facts = append(facts, fact{Name: "Way", Value: way})
-	}
-	if u := st.Usage; u != nil {
-		facts = append(facts, fact{Name: "On the air", Value: agent.UsageLine(u)})
 	}
 	if k := st.Link.Keepalive; k != nil {
 		facts = append(facts, fact{Name: "Ping after", Value: span(time.Duration(k.IntervalSeconds) * time.Second), Note: agent.KeepaliveNote(k)})

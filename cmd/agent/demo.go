@@ -26,6 +26,8 @@ const (
 	demoSpread   = 30 * time.Second
 	demoOutage   = 12 * time.Second
 	demoPatience = 6 * time.Second
+	// demoReach is how far back the status page's charts go in the end.
+	demoReach = 2 * time.Minute
 )
 
 type demoOptions struct {
@@ -158,7 +160,9 @@ func startDemo(ctx context.Context, o demoOptions, dir string) (_ *demo, err err
 	if err != nil {
 		return nil, err
 	}
-	if d.device, err = (wiring{}).wire(cfg, zerolog.Nop()); err != nil {
+	lines := new(logLines)
+	log := zerolog.New(lines).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	if d.device, err = (wiring{chartReach: demoReach, logged: lines.all}).wire(cfg, log); err != nil {
 		return nil, err
 	}
 	agentCtx, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -27,6 +27,8 @@ import (
 const (
 	fieldDays = 30
 	fieldPace = 20 * time.Millisecond
+	// fieldPoint is the time between two points of the page's charts: half an hour of the month, of which the charts hold 30 days.
+	fieldPoint = 3 * fieldPace
 )
 
 // fieldDevice is the real agent as the simulated field knows it.
@@ -56,7 +58,7 @@ func startInField(s field.Setup) (field.Device, error) {
 			return nil, err
 		}
 	}
-	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel))
+	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel).With().Timestamp().Logger())
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,8 @@ func runFieldDemo(ctx context.Context, replay field.Replay, o demoOptions, out, 
 	var shown atomic.Pointer[agent.Status]
 	shown.Store(&agent.Status{Schema: agent.StatusSchema, Version: version, Device: "pump-07", Verdict: agent.VerdictStopped,
 		Time: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}) // when every bubble begins
-	stopPage, err := fieldPage(ctx, o.listen, func() agent.Status { return *shown.Load() })
+	lines := new(logLines)
+	stopPage, err := fieldPage(ctx, o.listen, func() agent.Status { return *shown.Load() }, lines)
 	if err != nil {
 		return err
 	}
@@ -152,9 +155,13 @@ func runFieldDemo(ctx context.Context, replay field.Replay, o demoOptions, out, 
 	begin := time.Now()
 	view := &fieldView{canvas: newCanvas(screen), seed: replay.Seed}
 	var report field.Report
+	start := func(s field.Setup) (field.Device, error) {
+		s.Log = io.MultiWriter(s.Log, lines)
+		return startInField(s)
+	}
 	err = bubble.Run(func(settle func()) (err error) {
 		report, err = field.Run(field.Options{
-			Replay: replay, Start: startInField, Settle: settle, Dir: dir,
+			Replay: replay, Start: start, Settle: settle, Dir: dir,
 			Tick: func(m field.Moment) error {
 				if m.Status != nil {
 					shown.Store(m.Status)
@@ -189,11 +196,12 @@ func runFieldDemo(ctx context.Context, replay field.Replay, o demoOptions, out, 
 }
 
 // fieldPage shows the agent in the field on a page; stop waits for its end.
-func fieldPage(ctx context.Context, listen string, status func() agent.Status) (stop func(), err error) {
+func fieldPage(ctx context.Context, listen string, status func() agent.Status, lines *logLines) (stop func(), err error) {
 	if listen == "" {
 		return func() {}, nil
 	}
-	page, err := web.New(web.Config{Listen: listen, Status: status, PointEvery: fieldPace, Log: zerolog.Nop()})
+	page, err := web.New(web.Config{Listen: listen, Status: status, PointEvery: fieldPoint, Reach: fieldDays * 24 * time.Hour,
+		Logged: lines.all, Log: zerolog.Nop()})
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("demo: %w", err)}
 	}

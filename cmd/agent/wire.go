@@ -48,12 +48,13 @@ type device struct {
 
 // wiring says how an agent is to be put together, beyond its configuration.
 type wiring struct {
-	openPort func() (io.ReadWriteCloser, error) // the way to the module; nil follows the configuration
-	restart  func(context.Context) error        // restarts the module; nil follows the configuration
-	bare     bool                               // no listeners and no control socket
-	trace    string                             // file for the serial dialogue; "": none
-	logged   func() []string                    // the last lines of the log; nil: they are not kept
-	level    *logLevel                          // of log; nil: it is fixed
+	openPort   func() (io.ReadWriteCloser, error) // the way to the module; nil follows the configuration
+	restart    func(context.Context) error        // restarts the module; nil follows the configuration
+	bare       bool                               // no listeners and no control socket
+	chartReach time.Duration                      // how far back the status page's charts go; 0: a day
+	trace      string                             // file for the serial dialogue; "": none
+	logged     func() []string                    // the last lines of the log; nil: they are not kept
+	level      *logLevel                          // of log; nil: it is fixed
 }
 
 // wire makes an agent from its configuration.
@@ -118,7 +119,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 		agentConfig.NetworkTime = l.NetworkTime
 	}
 	if !w.bare {
-		if err := d.serve(cfg, log, &agentConfig); err != nil {
+		if err := d.serve(w, cfg, log, &agentConfig); err != nil {
 			return err
 		}
 	}
@@ -237,11 +238,31 @@ func (d *device) control(cfg *config.Config) (*control.Server, error) {
 }
 
 // statusPage makes the status page.
-func (d *device) statusPage(cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
+func (d *device) statusPage(w wiring, cfg *config.Config, log zerolog.Logger) (*web.Server, error) {
 	return web.New(web.Config{
 		Listen: cfg.Web.Listen, Token: cfg.Web.Token.Reveal(), Hosts: cfg.Web.Hosts, Log: log,
 		Status: func() agent.Status { return d.agent.Status() },
+		Reach:  w.chartReach, PointEvery: w.chartReach / chartPoints, Logged: d.logged, Actions: d.pageActions(),
 	})
+}
+
+// chartPoints is how many points a shorter chart than a day's is made of.
+const chartPoints = 240
+
+// pageActions are what the status page can do.
+func (d *device) pageActions() []web.Action {
+	list := []web.Action{{
+		Name: "reconnect", Label: "Reconnect now", Done: "The agent connects anew.",
+		Run: func(context.Context) error { d.agent.Reconnect(); return nil },
+	}}
+	if d.module != nil {
+		list = append(list, web.Action{
+			Name: "restart-module", Label: "Restart the module", Done: "The module was restarted.",
+			Ask: "Restart the module? The connection ends and comes back, usually within a minute or two.",
+			Run: func(ctx context.Context) error { return d.module.Restart(ctx, false, false) },
+		})
+	}
+	return list
 }
 
 // check refuses what no broker would take.
@@ -250,7 +271,7 @@ func check(cfg *config.Config) func(queue.Message) error {
 }
 
 // serve adds the sources, the status page and the control socket.
-func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config) error {
+func (d *device) serve(w wiring, cfg *config.Config, log zerolog.Logger, to *agent.Config) error {
 	sink := inlet{d}
 	limits := source.Limits{MaxPayload: int(cfg.Limits.MaxPayload)}
 	if listen := cfg.Sources.MQTT.Listen; listen != "" {
@@ -285,7 +306,7 @@ func (d *device) serve(cfg *config.Config, log zerolog.Logger, to *agent.Config)
 	}
 	to.Sources = append(to.Sources, readers...)
 	if cfg.Web.Listen != "" {
-		page, err := d.statusPage(cfg, log)
+		page, err := d.statusPage(w, cfg, log)
 		if err != nil {
 			return err
 		}

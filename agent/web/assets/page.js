@@ -64,6 +64,36 @@
     stale.hidden = false;
   }
 
+  // Carries out what a button stands for, and says what became of it. Only pages with a token have buttons.
+  let acting = false;
+  async function act(button) {
+    if (acting || (button.dataset.ask && !confirm(button.dataset.ask))) return;
+    acting = true;
+    say(button.textContent + ": under way…");
+    try {
+      const answer = await fetch("api/v1/actions/" + encodeURIComponent(button.dataset.action), { method: "POST" });
+      say((await answer.json()).text, 10000);
+    } catch {
+      say("The agent does not answer: nothing is known of what became of it.");
+    }
+    acting = false;
+  }
+
+  let hush = 0;
+  function say(text, ms) {
+    const done = document.getElementById("done");
+    clearTimeout(hush);
+    done.textContent = text;
+    done.hidden = false;
+    if (ms) hush = setTimeout(() => { done.hidden = true; }, ms);
+  }
+
+  document.documentElement.classList.add("live");
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-action]");
+    if (button) act(button);
+  });
+
   function listen() {
     const stream = new EventSource("live");
     for (const name of ["now", "charts", "lists"]) stream.addEventListener(name, show);
