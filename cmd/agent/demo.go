@@ -17,7 +17,6 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
-	"github.com/fieldpost/fieldpost/internal/field"
 )
 
 // The demo's pace: readings spread over demoSpread, and an outage that is long enough to lose the connection (the
@@ -57,11 +56,7 @@ Ends with a verdict. The exit code is 0 only if every accepted reading reached t
 				return &exitError{exitUsage, fmt.Errorf("demo: --messages %d: it must be from 1 to 100000", o.messages)}
 			}
 			if o.field != "" {
-				replay, err := field.ParseReplay(o.field, fieldDays*24)
-				if err != nil {
-					return &exitError{exitUsage, fmt.Errorf("demo: --field: %w", err)}
-				}
-				return runFieldDemo(cmd.Context(), replay, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return runFieldDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
 			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),

@@ -1,3 +1,5 @@
+//go:build !small
+
 package main
 
 import (
@@ -132,7 +134,11 @@ func (v fieldVerdict) print(w io.Writer) {
 }
 
 // runFieldDemo plays a month in the simulated field: on the terminal, and on the status page if one is asked for.
-func runFieldDemo(ctx context.Context, replay field.Replay, o demoOptions, out, errOut io.Writer) error {
+func runFieldDemo(ctx context.Context, o demoOptions, out, errOut io.Writer) error {
+	replay, err := field.ParseReplay(o.field, fieldDays*24)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("demo: --field: %w", err)}
+	}
 	dir, err := field.TempDir()
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
