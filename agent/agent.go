@@ -24,6 +24,9 @@ type Config struct {
 	// Retry says how long to wait before the next attempt, after err ended an attempt (stood is 0) or a session that
 	// had stood for so long.
 	Retry func(err error, stood time.Duration) time.Duration
+	// Hold is how long to wait before the first attempt, and HoldWhy what the status says meanwhile. A kick ends the wait.
+	Hold    time.Duration
+	HoldWhy string
 	// Account counts the bytes on the air and holds them against the budget; nil: nobody counts.
 	Account *Account
 	// Keepalive says how long the connection may be silent; nil: it isn't shown.

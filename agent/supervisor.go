@@ -2,11 +2,18 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // supervise keeps a session standing until ctx ends.
 func (a *Agent) supervise(ctx context.Context) {
+	if a.cfg.Hold > 0 {
+		now := time.Now()
+		a.board.failed(errors.New(a.cfg.HoldWhy), now.Add(a.cfg.Hold), now)
+		a.cfg.Log.Warn().Stringer("for", a.cfg.Hold.Round(time.Second)).Msg(a.cfg.HoldWhy)
+		a.rest(ctx, a.cfg.Hold)
+	}
 	for ctx.Err() == nil {
 		session, resume, err := a.connect(ctx)
 		var stood time.Duration

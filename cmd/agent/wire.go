@@ -123,6 +123,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 			return err
 		}
 	}
+	d.countStarts(cfg.DataDir, log, &agentConfig)
 	d.agent, err = agent.New(agentConfig)
 	return err
 }

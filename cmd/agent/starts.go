@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/keep"
+	"github.com/fieldpost/fieldpost/queue"
+)
+
+// A box whose supply breaks down under the module's transmitter boots again and again, and each boot would begin its waits
+// between attempts anew: a dial each, paid for and seen by the operator. So the starts are counted that ended within
+// steadyAfter without being told to; after freeStarts of them the next one waits before it dials.
+const (
+	steadyAfter = 5 * time.Minute // as long as a session must stand to count as stable
+	freeStarts  = 3
+	firstHold   = time.Minute // more than a boot takes, so that a loop of boots ends without another dial
+	longestHold = 10 * time.Minute
+)
+
+// starts counts the starts in a row that ended early.
+type starts struct {
+	path  string
+	queue *queue.Queue
+	log   zerolog.Logger
+}
+
+// begin notes this start as one that may end early.
+func (s *starts) begin() (early int) {
+	if err := keep.Load(s.path, &early); err != nil {
+		s.log.Warn().Err(err).Msg("starts are counted from 0")
+	}
+	early = max(0, early)
+	s.save(early + 1)
+	return early
+}
+
+func (s *starts) save(early int) {
+	if err := keep.Save(s.path, early); err != nil {
+		s.log.Warn().Err(err).Msg("this start can't be counted")
+	}
+}
+
+// run notes that this start was none of them: it has lasted, or is being stopped by someone. A failed storage is no such end.
+func (s *starts) run(ctx context.Context) error {
+	t := time.NewTimer(steadyAfter)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.queue.Done():
+		return nil
+	case <-ctx.Done():
+	}
+	if s.queue.Err() == nil {
+		s.save(0)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// hold is how long a start waits before its first attempt, after so many that ended early.
+func hold(early int) time.Duration {
+	if early < freeStarts {
+		return 0
+	}
+	d := min(firstHold<<min(early-freeStarts, 10), longestHold)
+	return d/2 + rand.N(d/2)
+}
+
+// countStarts makes the agent wait for its first attempt when the starts before it ended early.
+func (d *device) countStarts(dir string, log zerolog.Logger, cfg *agent.Config) {
+	s := &starts{path: filepath.Join(dir, "starts"), queue: d.queue, log: log}
+	early := s.begin()
+	if cfg.Hold = hold(early); cfg.Hold > 0 {
+		cfg.HoldWhy = fmt.Sprintf("the last %d starts ended within minutes, so it waits before it dials; \"fieldpost reconnect\" ends the wait. "+
+			"If nobody stopped it, look at the power supply and at the log of the starts before", early)
+	}
+	cfg.Sources = append(cfg.Sources, agent.Source{Name: "starts", Run: s.run})
+}
