@@ -88,7 +88,7 @@ func linkFamilies() []family {
 			}, "direction"),
 		counter("air_bytes_total", "Bytes on the air as IP packets in this month of the contract; TCP/IP headers are estimated.",
 			func(st agent.Status, put emit) {
-				if st.Usage == nil {
+				if st.Usage == nil || st.Usage.Month == nil {
 					return
 				}
 				for _, c := range st.Usage.Month.Up.Causes() {
@@ -100,7 +100,7 @@ func linkFamilies() []family {
 			}, "direction", "cause"),
 		counter("air_publish_bytes_total", "Bytes of PUBLISH packets in this month of the contract, by the first two levels of their topics.",
 			func(st agent.Status, put emit) {
-				if st.Usage != nil {
+				if st.Usage != nil && st.Usage.Month != nil {
 					for prefix, n := range st.Usage.Month.Prefixes {
 						put(float64(n), prefix)
 					}
@@ -112,6 +112,18 @@ func linkFamilies() []family {
 					put(float64(*st.Usage.BudgetBytes))
 				}
 			}),
+		gauge("air_reserve_bytes", "Bytes of the budget that are kept for alarms; absent without a budget.",
+			func(st agent.Status, put emit) {
+				if st.Usage != nil && st.Usage.ReserveBytes != nil {
+					put(float64(*st.Usage.ReserveBytes))
+				}
+			}),
+		gauge("air_forecast_bytes", "Bytes that this month is expected to take; absent while too little is known.",
+			func(st agent.Status, put emit) {
+				if st.Usage != nil && st.Usage.ForecastBytes != nil {
+					put(float64(*st.Usage.ForecastBytes))
+				}
+			}),
 		gauge("air_held", "1 while the budget holds messages back.",
 			func(st agent.Status, put emit) { put(flag(st.Usage != nil && st.Usage.Held != "")) }),
 		gauge("link_keepalive_seconds", "How long the connection may be silent before a ping.",
@@ -120,10 +132,22 @@ func linkFamilies() []family {
 					put(float64(k.IntervalSeconds))
 				}
 			}),
+		gauge("link_keepalive_proven_seconds", "The longest silence that the network in use has borne; absent before the first.",
+			func(st agent.Status, put emit) {
+				if k := st.Link.Keepalive; k != nil && k.ProvenSeconds != nil {
+					put(float64(*k.ProvenSeconds))
+				}
+			}),
 		counter("link_forgotten_total", "Connections that the network in use forgot while they were silent, ever.",
 			func(st agent.Status, put emit) {
 				if k := st.Link.Keepalive; k != nil {
 					put(float64(k.Lost))
+				}
+			}),
+		gauge("modem_alarm", "1 while the module tells something that somebody has to look at, such as its voltage; absent while unknown.",
+			func(st agent.Status, put emit) {
+				if m := st.Link.Modem; m != nil {
+					put(flag(m.Alarm != ""))
 				}
 			}),
 		gauge("modem_signal_dbm", "Received signal strength in dBm; absent while unknown.",
@@ -172,6 +196,18 @@ func queueFamilies() []family {
 			func(st agent.Status, put emit) { put(float64(st.Encoding.BytesOut)) }),
 		counter("encoded_bytes_total", "Bytes of topics and payloads of the messages in them, before they were encoded.",
 			func(st agent.Status, put emit) { put(float64(st.Encoding.BytesIn)) }),
+		counter("presence_messages_total", "Presence messages published since the start of the agent; absent where presence is off.",
+			func(st agent.Status, put emit) {
+				if st.Presence != nil {
+					put(float64(st.Presence.Published))
+				}
+			}),
+		counter("presence_bytes_total", "Bytes of those messages on the connection, above TLS.",
+			func(st agent.Status, put emit) {
+				if st.Presence != nil {
+					put(float64(st.Presence.Bytes))
+				}
+			}),
 		gauge("messages_in_flight", "Messages on their way, not yet proved.",
 			func(st agent.Status, put emit) { put(float64(st.Delivery.InFlight)) }),
 		gauge("messages_delivered_timestamp_seconds", "When the last message provably arrived; absent before the first.",

@@ -27,7 +27,7 @@ func has(body, line string) bool { return strings.Contains("\n"+body, "\n"+line+
 
 func TestMetricsAreNamedWell(t *testing.T) {
 	// Prometheus' own reader: a line that it doesn't take costs the whole scrape.
-	problems, err := promlint.New(strings.NewReader(scrape(t, searching(noon)))).Lint()
+	problems, err := promlint.New(strings.NewReader(scrape(t, full(noon)))).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,9 +36,11 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	}
 }
 
+var recovered = &agent.RecoveryStatus{Saved: 120, Lost: 3}
+
 func TestMetrics(t *testing.T) {
 	st := searching(noon)
-	st.Queue.Recovery = &agent.RecoveryStatus{Saved: 120, Lost: 3}
+	st.Queue.Recovery = recovered
 	body := scrape(t, st)
 	for _, want := range []string{
 		`fieldpost_verdict{verdict="ok"} 0`,
