@@ -98,7 +98,13 @@ func (b *Book) Save() error {
 	if !changed || b.path == "" {
 		return nil
 	}
-	return keep.Save(b.path, file)
+	err := keep.Save(b.path, file)
+	if err != nil { // the next time tries again
+		b.mu.Lock()
+		b.changed = true
+		b.mu.Unlock()
+	}
+	return err
 }
 
 // snapshot copies what belongs into the file, and forgets the networks that are too many.

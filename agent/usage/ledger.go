@@ -200,7 +200,13 @@ func (l *Ledger) Save() error {
 	if !changed || l.path == "" {
 		return nil
 	}
-	return keep.Save(l.path, copied)
+	err := keep.Save(l.path, copied)
+	if err != nil { // the next time tries again
+		l.mu.Lock()
+		l.changed = true
+		l.mu.Unlock()
+	}
+	return err
 }
 
 func cloneAll(spans []Span) []Span {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/downlink"
+	"github.com/fieldpost/fieldpost/agent/keep"
 	"github.com/fieldpost/fieldpost/agent/source"
 	"github.com/fieldpost/fieldpost/gsmnet"
 	"github.com/fieldpost/fieldpost/queue"
@@ -197,16 +199,39 @@ func (d *device) commandRestartModule(ctx context.Context, args json.RawMessage)
 	if err != nil {
 		return nil, &downlink.Refusal{Code: downlink.CodeUnavailable, Err: err}
 	}
-	if wait := remoteSpacing - time.Since(d.restarted); !d.restarted.IsZero() && wait > 0 {
+	path := filepath.Join(d.config.Load().DataDir, "remote-restart")
+	wait, err := remoteWait(path, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if wait > 0 {
 		return nil, &downlink.Refusal{Code: downlink.CodeTooSoon, Err: fmt.Errorf("the module was restarted by a command not long ago; the next one is allowed in %v",
 			wait.Round(time.Second))}
 	}
-	d.restarted = time.Now()
+	if err := keep.Save(path, time.Now()); err != nil { // before, so that no restart of the agent forgets it
+		return nil, err
+	}
 	err = modem.Restart(ctx, a.Hard, false)
 	if errors.Is(err, gsmnet.ErrTooSoon) {
 		return nil, &downlink.Refusal{Code: downlink.CodeTooSoon, Err: err}
 	}
 	return nil, err
+}
+
+// remoteWait is for how long yet no restart may be commanded. A last one in the future is of a clock that was wrong, and counts as
+// one at this moment.
+func remoteWait(path string, now time.Time) (time.Duration, error) {
+	var last time.Time
+	if err := keep.Load(path, &last); err != nil && !errors.Is(err, keep.ErrDamaged) {
+		return 0, err
+	}
+	if last.IsZero() {
+		return 0, nil
+	}
+	if last.After(now) {
+		return remoteSpacing, keep.Save(path, now)
+	}
+	return remoteSpacing - now.Sub(last), nil
 }
 
 // commandResend puts delivered readings into the queue once more, by their sequences.

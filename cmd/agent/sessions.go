@@ -31,13 +31,17 @@ type sessionPage struct {
 	Stale map[string]bool `json:"stale"`
 }
 
-// open reads the page of this queue file; a new queue file, or another client id, begins a new one.
-func (b sessionBook) open(clientID string) sessionPage {
+// open reads the page of this queue file; a new queue file, or another client id, begins a new one, and so does a damaged
+// file: the broker's session is then looked at anew. A file that can't be read now is not taken for one that isn't there.
+func (b sessionBook) open(clientID string) (sessionPage, error) {
 	epoch := b.queue.Epoch()
 	fresh := sessionPage{Queue: hex.EncodeToString(epoch[:]), ClientID: clientID}
 	page := fresh
-	// What can't be read is as good as nothing: the broker's session is looked at anew.
-	if err := keep.Load(b.path, &page); err != nil || page.Queue != fresh.Queue || page.ClientID != clientID {
+	err := keep.Load(b.path, &page)
+	if err != nil && !errors.Is(err, keep.ErrDamaged) {
+		return page, fmt.Errorf("which broker holds the session can't be read: %w", err)
+	}
+	if err != nil || page.Queue != fresh.Queue || page.ClientID != clientID {
 		page = fresh
 	}
 	page.Flights = b.broker(page.Flights)
@@ -46,7 +50,7 @@ func (b sessionBook) open(clientID string) sessionPage {
 		stale[b.broker(address)] = stale[b.broker(address)] || is
 	}
 	page.Stale = stale
-	return page
+	return page, nil
 }
 
 // broker is the address under which the book knows the broker at address: all nodes of a cluster hold the same session, and
@@ -64,7 +68,10 @@ func (b sessionBook) connect(ctx context.Context, dial mqttconn.DialFunc, cfg mq
 	if b.path == "" {
 		return mqttconn.Connect(ctx, dial, cfg)
 	}
-	page := b.open(cfg.ClientID)
+	page, err := b.open(cfg.ClientID)
+	if err != nil {
+		return nil, err
+	}
 	if page.Flights == broker {
 		return mqttconn.Connect(ctx, dial, cfg)
 	}
@@ -113,7 +120,10 @@ func (b sessionBook) leave(ctx context.Context, page *sessionPage) error {
 
 // spoil has the broker's session discarded at the next connection.
 func (b sessionBook) spoil(ctx context.Context, clientID, broker string) error {
-	page := b.open(clientID)
+	page, err := b.open(clientID)
+	if err != nil {
+		return err
+	}
 	if err := b.leave(ctx, &page); err != nil {
 		return err
 	}

@@ -77,8 +77,8 @@ func TestSessionBook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := book.open(clientID).Flights; got != b.addr {
-			t.Errorf("the book says that flights are with %q, want %q", got, b.addr)
+		if page, err := book.open(clientID); err != nil || page.Flights != b.addr {
+			t.Errorf("the book says that flights are with %q, %v, want %q", page.Flights, err, b.addr)
 		}
 		use(s)
 		if err := s.Close(t.Context()); err != nil {
@@ -131,7 +131,7 @@ func TestSessionBook(t *testing.T) {
 	leaveOpen(t, first.addr, clientID)
 	fly()
 	with(second, nothingResumed)
-	if !book.open(clientID).Stale[first.addr] {
+	if page, err := book.open(clientID); err != nil || !page.Stale[first.addr] {
 		t.Error("the book doesn't say that the first broker holds forgotten packet ids")
 	}
 	with(first, func(s *mqttconn.Session) { publish(s, `{"n":3}`) })

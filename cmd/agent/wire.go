@@ -37,13 +37,12 @@ type device struct {
 	logged  func() []string // the last lines of the log; nil: they are not kept
 	closers []func() error  // in the order of making
 
-	commands  *downlink.Downlink            // nil: none are taken from the broker
-	restarted time.Time                     // when a command from afar has last restarted the module; of the goroutine that carries commands out
-	local     *source.MQTT                  // nil: there is no local MQTT listener
-	http      *source.HTTP                  // nil: there is no local HTTP listener
-	page      *web.Server                   // nil: there is no status page
-	level     *logLevel                     // nil: the log's level is fixed
-	config    atomic.Pointer[config.Config] // in force
+	commands *downlink.Downlink            // nil: none are taken from the broker
+	local    *source.MQTT                  // nil: there is no local MQTT listener
+	http     *source.HTTP                  // nil: there is no local HTTP listener
+	page     *web.Server                   // nil: there is no status page
+	level    *logLevel                     // nil: the log's level is fixed
+	config   atomic.Pointer[config.Config] // in force
 }
 
 // wiring says how an agent is to be put together, beyond its configuration.
@@ -198,7 +197,11 @@ func mqttOver(cfg *config.Config, q *queue.Queue) (mqttLink, error) {
 		if cfg.Broker.Cluster {
 			l.book.cluster = l.brokers.addresses()
 		} else {
-			l.brokers.begin(l.book.open(l.config.ClientID).Flights)
+			page, err := l.book.open(l.config.ClientID)
+			if err != nil {
+				return l, err
+			}
+			l.brokers.begin(page.Flights)
 		}
 	}
 	if cfg.Broker.Cluster {
