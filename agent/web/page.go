@@ -59,7 +59,7 @@ func pageOf(v view, charts []chart) markup {
 			el("p", attrs{"id", "said", "class", "unseen", "role", "status", "aria-live", "polite"}),
 			el("main", attrs{"id", "main", "tabindex", "-1"},
 				el("div", attrs{"id", "now", "class", "stack"}, nowPart(v)),
-				card("charts-title", el("h2", attrs{"id", "charts-title"}, "The last hours"),
+				card("charts-title", el("h2", attrs{"id", "charts-title"}, "Over time"),
 					el("div", attrs{"id", "charts", "class", "charts"}, chartsPart(charts))),
 				el("div", attrs{"id", "lists", "class", "stack"}, listsPart(v)),
 			),

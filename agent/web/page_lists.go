@@ -41,7 +41,7 @@ func (s sourceView) row() markup {
 	return el("tr", nil,
 		el("th", attrs{"scope", "row"}, text(s.Name), when(s.Address, small), when(s.Error, problem)),
 		cell("Last value", "value", text(value)),
-		cell("Received", "", last),
+		cell("Received", "whole", last),
 		cell("Topic", "topic", text(topic)),
 		cell("Accepted", "number", text(s.Accepted)),
 		cell("Refused", "number", text(refused)),
@@ -65,9 +65,9 @@ func (o outageView) row() markup {
 		lasted += " " + el("span", attrs{"class", "tag"}, "still")
 	}
 	return el("tr", nil,
-		el("th", attrs{"scope", "row"}, o.From.markup()),
-		cell("Lasted", "", lasted),
-		cell("Cause", "", text(o.Cause)),
+		el("th", attrs{"scope", "row", "class", "whole"}, o.From.markup()),
+		cell("Lasted", "whole", lasted),
+		cell("Cause", "whole", text(o.Cause)),
 		cell("Because", "why", text(o.Why)),
 	)
 }
