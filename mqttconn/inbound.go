@@ -107,6 +107,7 @@ func (g *guard) readPast(f frame, skip int) error {
 
 func (g *guard) ponged() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.ping.since = time.Time{}
+	g.mu.Unlock()
+	signal(g.stirred) // the pinger may have looked when this ping was open, and wait for its limit
 }
