@@ -7,9 +7,10 @@
 //   - It begins below the 10 minutes that the module's vendor measured (G6.2), at [DefaultStart].
 //   - A silence that ended with an answer proves its length. After a few of them a longer one is tried.
 //   - A silence after which nothing came back is a length that is too long; the next one lies between it and the longest
-//     that is proven. A proven length is given up only after two in a row, for one can have other reasons.
+//     that is proven, and keeps a tenth away from it. A proven length is given up only after two of late, for one can have
+//     other reasons.
 //   - It stops searching when what is left to be gained in a month is less than a lost connection costs. Once a week
-//     it looks whether the network has become more patient.
+//     it looks whether the network has become more patient by a fifth; less isn't looked for, as it would lead back to the edge.
 //
 // A [Book] keeps one learner for each network and remembers them in a file.
 //

@@ -34,9 +34,19 @@ const (
 	horizon = 30 * 24 * time.Hour
 	// again is how long a found length is kept before the next longer one is tried once more.
 	again = 7 * 24 * time.Hour
-	// closest is how near the proven length may come to the one that failed, in percent: gateways look for old connections at
-	// intervals, so their patience varies.
-	closest = 95
+	// closest is how near the shortest length that failed a silence may come, in percent: gateways look for old connections at
+	// intervals, and pings are late at times, so a length on the edge loses a connection now and then.
+	closest = 90
+	// enough is where the search ends, in percent of the length that failed: what is left is a tenth of the pings.
+	enough = 85
+	// farther is how much more patience is looked for once a week, in percent of the length that failed: less than what
+	// may have been a failure on the edge of the same patience would lead back to the edge.
+	farther = 120
+	// wary is for how many silences a connection that was forgotten after a proven length is remembered. Shortening costs a
+	// tenth more pings, which is cheaper than to lose a connection once in 48 (124 and 600 bytes) to 149 (168 and 2500) pings.
+	wary = 64
+	// quietBeyond is how many silences in a row have to end well before more patience is believed in.
+	quietBeyond = 8
 )
 
 // The weight of an ended silence. Enough of them in a row make a length too long.
@@ -86,6 +96,7 @@ type State struct {
 	Lost     int `json:"lost"`                // connections that were forgotten, in all
 	Survived int `json:"survived"`            // silences that ended well, in all
 	Search   int `json:"search,omitempty"`    // the length that is being tried beyond Proven; 0: none
+	Wary     int `json:"wary,omitempty"`      // silences for which a loss at a proven length is remembered; 0: none was of late
 }
 
 // Learner finds the length of silence that costs least.
@@ -114,7 +125,7 @@ func Restore(limits Limits, s State) (*Learner, error) {
 
 // check refuses what no learner has written.
 func (s State) check() error {
-	for _, n := range []int{s.Interval - 1, s.Proven, s.TooLong, s.Quiet, s.Need - 1, s.Doubt, s.Doubted, s.Falls, s.Lost, s.Survived, s.Search} {
+	for _, n := range []int{s.Interval - 1, s.Proven, s.TooLong, s.Quiet, s.Need - 1, s.Doubt, s.Doubted, s.Falls, s.Lost, s.Survived, s.Search, s.Wary} {
 		if n < 0 {
 			return errors.New("keepalive: a negative number in what was remembered")
 		}
@@ -139,12 +150,9 @@ func (l *Learner) Survived(d time.Duration) {
 		return
 	}
 	s.Survived++
-	if n > s.Proven {
+	if n > s.Proven && (s.TooLong == 0 || n < s.TooLong) {
 		s.Proven = n
 		s.Falls = 0
-	}
-	if s.TooLong > 0 && s.Proven >= s.TooLong {
-		s.TooLong = 0 // the network has become more patient
 	}
 	if n >= s.Doubted {
 		s.Doubt, s.Doubted = 0, 0
@@ -152,9 +160,14 @@ func (l *Learner) Survived(d time.Duration) {
 	if n*10 < s.Interval*9 {
 		return // says nothing about silences as long as Interval
 	}
-	if s.Quiet++; s.Quiet >= s.Need {
-		l.lengthen()
+	s.Wary = max(s.Wary-1, 0)
+	if s.Quiet++; s.Quiet < s.Need {
+		return
 	}
+	if s.TooLong > 0 && s.Interval >= s.TooLong {
+		s.Proven, s.TooLong, s.Falls = s.Interval, 0, 0 // the network has become more patient
+	}
+	l.lengthen()
 }
 
 // Forgotten reports that nothing came back after a silence of length d, although the network was there.
@@ -178,23 +191,28 @@ func (l *Learner) ended(d time.Duration, weight int) {
 	if s.Doubted == 0 || n < s.Doubted {
 		s.Doubted = n
 	}
-	enough := enoughUnproven
-	if n <= s.Proven {
-		enough = enoughProven
-	}
-	if s.Doubt >= enough {
+	switch {
+	case n > s.Proven:
+		if s.Doubt >= enoughUnproven {
+			l.shorten(n)
+		}
+	case s.Doubt >= enoughProven || weight == weightForgotten && s.Wary > 0:
 		l.shorten(n)
+	case weight == weightForgotten:
+		s.Wary = wary
 	}
 }
 
-// shorten goes back to what is proven, or gropes downward if nothing shorter than n is.
+// shorten goes back to what is proven, or gropes downward if nothing is that lies far enough below n.
 func (l *Learner) shorten(n int) {
 	s := &l.state
-	s.Doubt, s.Doubted, s.Quiet, s.Search = 0, 0, 0, 0
-	s.TooLong = n
+	s.Doubt, s.Doubted, s.Quiet, s.Search, s.Wary = 0, 0, 0, 0, 0
 	s.Need = min(2*s.Need, mostQuiet)
+	if s.TooLong == 0 || n < s.TooLong {
+		s.TooLong = n
+	}
 	if s.Proven > 0 && s.Proven < n {
-		l.setInterval(time.Duration(s.Proven) * time.Second)
+		l.setInterval(time.Duration(min(s.Proven, l.margin())) * time.Second)
 		return
 	}
 	s.Proven = 0
@@ -206,13 +224,16 @@ func (l *Learner) shorten(n int) {
 	l.setInterval(time.Duration(down) * time.Second)
 }
 
+// margin is the longest silence that is far enough from the shortest that failed.
+func (l *Learner) margin() int { return l.state.TooLong * closest / 100 }
+
 // lengthen tries a longer silence if that can pay.
 func (l *Learner) lengthen() {
 	s := &l.state
 	s.Quiet = 0
 	next := s.Proven * 3 / 2
 	if s.TooLong > 0 {
-		next = (s.Proven + s.TooLong) / 2
+		next = min((s.Proven+s.TooLong)/2, l.margin())
 	}
 	next = min(next, seconds(l.limits.Most))
 	if next > s.Interval && l.pays(next) {
@@ -225,9 +246,9 @@ func (l *Learner) lengthen() {
 		return
 	}
 	if s.TooLong > 0 && s.TooLong <= seconds(l.limits.Most) { // rested: look once whether the network still is as it was
-		s.Search = s.TooLong
-		l.setInterval(time.Duration(s.TooLong) * time.Second)
-		s.TooLong, s.Need = 0, firstQuiet
+		s.Search = min(s.TooLong*farther/100, seconds(l.limits.Most))
+		s.Need = quietBeyond
+		l.setInterval(time.Duration(s.Search) * time.Second)
 	}
 }
 
@@ -237,7 +258,7 @@ func (l *Learner) week() int { return max(mostQuiet+1, seconds(again)/l.state.In
 // pays weighs what the longer interval saves within the horizon, if it holds, against a lost connection, if it doesn't.
 func (l *Learner) pays(next int) bool {
 	s := &l.state
-	if s.TooLong > 0 && s.Proven*100 >= s.TooLong*closest {
+	if s.TooLong > 0 && s.Interval*100 >= s.TooLong*enough {
 		return false
 	}
 	pings := func(interval int) float64 { return horizon.Seconds() / float64(interval) }
