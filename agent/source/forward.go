@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 type forward struct {
 	waiting map[sent]*mqtt.Client
 	acked   chan struct{} // capacity 1: one of them has acknowledged it
+	left    chan struct{} // capacity 1: all of them have gone without
 }
 
 // sent is a message under its packet id.
@@ -36,9 +38,15 @@ type sent struct {
 	id     uint16
 }
 
+func (s sent) takeBack(cl *mqtt.Client) {
+	if cl.State.Inflight.Delete(s.id) {
+		cl.State.Inflight.IncreaseSendQuota()
+	}
+}
+
 // Forward publishes to the clients that have subscribed to MQTTConfig.Forward/name, and returns when one of them has
 // acknowledged it; a client that has subscribed with QoS 0 never does, and if there is no other, being connected is enough.
-// The error is ErrNobody, ErrUnconfirmed after ten seconds, or that of ctx. What was not acknowledged is not sent again.
+// The error is ErrNobody, ErrUnconfirmed after ten seconds or when nobody is left who could, or that of ctx. What was not acknowledged is not sent again.
 // One call at a time.
 func (s *MQTT) Forward(ctx context.Context, name string, payload []byte) error {
 	d := s.door.Load()
@@ -49,7 +57,7 @@ func (s *MQTT) Forward(ctx context.Context, name string, payload []byte) error {
 	if !d.listensTo(topic) {
 		return fmt.Errorf("%w (%s)", ErrNobody, topic)
 	}
-	f := &forward{waiting: make(map[sent]*mqtt.Client), acked: make(chan struct{}, 1)}
+	f := &forward{waiting: make(map[sent]*mqtt.Client), acked: make(chan struct{}, 1), left: make(chan struct{}, 1)}
 	d.setForward(f)
 	defer d.endForward(f)
 	err := d.server.InjectPacket(d.server.NewClient(nil, "local", forwarder, true), packets.Packet{
@@ -59,6 +67,9 @@ func (s *MQTT) Forward(ctx context.Context, name string, payload []byte) error {
 		return fmt.Errorf("source: %w", err)
 	}
 	if d.unconfirmed(f) == 0 {
+		if !d.listensTo(topic) {
+			return fmt.Errorf("%w: it has left (%s)", ErrUnconfirmed, topic)
+		}
 		return nil // all of them with QoS 0
 	}
 	timer := time.NewTimer(confirmTime)
@@ -66,6 +77,8 @@ func (s *MQTT) Forward(ctx context.Context, name string, payload []byte) error {
 	select {
 	case <-f.acked:
 		return nil
+	case <-f.left:
+		return fmt.Errorf("%w: it has left (%s)", ErrUnconfirmed, topic)
 	case <-timer.C:
 		return fmt.Errorf("%w within %v (%s)", ErrUnconfirmed, confirmTime, topic)
 	case <-ctx.Done():
@@ -92,7 +105,7 @@ func (d *door) setForward(f *forward) {
 func (d *door) unconfirmed(f *forward) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(f.waiting) + len(f.acked)
+	return len(f.waiting) + len(f.acked) + len(f.left)
 }
 
 // endForward takes back what was not acknowledged: it would be sent again when its client returns, long after the sender
@@ -104,9 +117,7 @@ func (d *door) endForward(f *forward) {
 	f.waiting = nil
 	d.mu.Unlock()
 	for s, cl := range waiting {
-		if cl.State.Inflight.Delete(s.id) {
-			cl.State.Inflight.IncreaseSendQuota()
-		}
+		s.takeBack(cl)
 	}
 }
 
@@ -139,5 +150,25 @@ func (h *hook) OnQosComplete(cl *mqtt.Client, pk packets.Packet) {
 	select {
 	case f.acked <- struct{}{}:
 	default:
+	}
+}
+
+// OnDisconnect notes that a client will not acknowledge any more. What it was sent is taken back, as it would be at the end.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
+	h.door.mu.Lock()
+	defer h.door.mu.Unlock()
+	f := h.door.forward
+	if f == nil {
+		return
+	}
+	had := len(f.waiting)
+	maps.DeleteFunc(f.waiting, func(s sent, to *mqtt.Client) bool {
+		if to == cl {
+			s.takeBack(cl)
+		}
+		return to == cl
+	})
+	if had > 0 && len(f.waiting)+len(f.acked) == 0 {
+		f.left <- struct{}{}
 	}
 }

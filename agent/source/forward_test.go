@@ -77,6 +77,31 @@ func TestNobodyListens(t *testing.T) {
 	eventually(t, "the end of the client", func() bool { return errors.Is(<-begin(t.Context(), m, "open"), source.ErrNobody) })
 }
 
+// Nobody waits ten seconds for a client that has left.
+func TestLeavesWithoutAcknowledging(t *testing.T) {
+	m, _, address := forwarding(t)
+	c := dialRaw(t, address)
+	c.send(connectPacket(4, 0, 60, "plc"))
+	c.want(0x20, 2, 0, 0)
+	c.send(subscribePacket(1, "local/#"))
+	c.want(0x90, 3, 0, 9, 1)
+	result := begin(t.Context(), m, "open")
+	c.want(publishPacket(1, 0, 1, "local/valve", "open")...)
+	c.Close()
+	select {
+	case err := <-result:
+		if !errors.Is(err, source.ErrUnconfirmed) {
+			t.Errorf("got %v, want %v", err, source.ErrUnconfirmed)
+		}
+	case <-time.After(8 * time.Second): // without a look at the connection it takes 10
+		t.Error("the client has left, and its acknowledgement is still waited for")
+	}
+	again := dialRaw(t, address)
+	again.send(connectPacket(4, 0, 60, "plc"))
+	again.want(0x20, 2, 1, 0) // its session was kept
+	again.ping()              // and holds nothing
+}
+
 // What was not acknowledged doesn't come later, when nobody expects it any more.
 func TestUnconfirmedIsTakenBack(t *testing.T) {
 	m, _, address := forwarding(t)

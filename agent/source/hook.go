@@ -35,7 +35,7 @@ func (h *hook) ID() string { return "door" }
 func (h *hook) Provides(event byte) bool {
 	return bytes.IndexByte([]byte{
 		mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck,
-		mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnQosPublish, mqtt.OnQosComplete,
+		mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnWill, mqtt.OnQosPublish, mqtt.OnQosComplete, mqtt.OnDisconnect,
 	}, event) >= 0
 }
 
