@@ -58,7 +58,11 @@ func (m *mask) apply(p []byte) []byte {
 		case m.rule == nil && hidden[i]:
 			out = append(out, 'x')
 		default:
+			n := len(out)
 			out = m.next(out, c)
+			if hidden[i] && len(out) == n+1 { // shown as it is, among the arguments that are no secret
+				out[n] = 'x'
+			}
 		}
 	}
 	return out

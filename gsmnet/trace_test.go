@@ -124,6 +124,7 @@ func TestTranscriptMasks(t *testing.T) {
 		{"AT+QICSGP=1,\"a\",\"u\",\"\"\r", "AT+QICSGP=1,\"a\",\"u\",\"\"\r"},
 		{"\x00\x08hunter22\x00", "\x00\x08xxxxxxxx\x00"},
 		{"hunterhunter22", "hunterxxxxxxxx"},
+		{"+QICSGP=hunter220", "+QICSGP=xxxxxxxx0"}, // in a payload, say
 	} {
 		for cut := range len(tc.line) {
 			var text bytes.Buffer
