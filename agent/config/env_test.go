@@ -106,6 +106,7 @@ func TestSecretFiles(t *testing.T) {
 		{"a directory", "is not a file", env(dir + "/.")},
 		{"given twice", "remove one of the two", append(env(secret), "FIELDPOST_BROKER_PASSWORD=x")},
 		{"users file too wide", "sources.mqtt.users_file: ", []string{"FIELDPOST_SOURCES_MQTT_USERS_FILE=" + wide}},
+		{"key too wide", "broker.client_key_file: ", []string{"FIELDPOST_BROKER_CLIENT_CERT_FILE=" + secret, "FIELDPOST_BROKER_CLIENT_KEY_FILE=" + wide}},
 		{"not a PIN", "four to eight digits", []string{"FIELDPOST_MODEM_PIN_FILE=" + secret}},
 		{"not a certificate", "holds no certificate", []string{"FIELDPOST_BROKER_CA_FILE=" + wide}},
 		{"certificate missing", "broker.ca_file: can't read", []string{"FIELDPOST_BROKER_CA_FILE=" + dir + "/absent"}},

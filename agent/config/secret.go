@@ -57,14 +57,21 @@ func (l *loader) readSecrets() {
 			l.report(*p)
 		}
 	}
-	if file := c.Sources.MQTT.UsersFile; file != "" {
-		if _, p := readPrivate(file); p != nil {
-			p.Key = "sources.mqtt.users_file"
-			l.report(*p)
-		}
-	}
+	l.checkPrivate("sources.mqtt.users_file", c.Sources.MQTT.UsersFile)
+	l.checkPrivate("broker.client_key_file", c.Broker.ClientKeyFile)
 	if p := checkCA(c.Broker.CAFile); p != nil {
 		p.Key = "broker.ca_file"
+		l.report(*p)
+	}
+}
+
+// checkPrivate looks at a file that others will read.
+func (l *loader) checkPrivate(key, file string) {
+	if file == "" {
+		return
+	}
+	if _, p := readPrivate(file); p != nil {
+		p.Key = key
 		l.report(*p)
 	}
 }
