@@ -119,9 +119,11 @@ func (c *courier) publishAlone(ctx context.Context, group []queue.Message) error
 	if err := c.trip.quiet(ctx); err != nil {
 		return err
 	}
-	if c.trip.head() == 0 { // else the session has died of it
-		c.suspects.alone = 0
+	if c.trip.head() != 0 { // the session dies of it: nothing else may leave and take the blame
+		<-ctx.Done()
+		return ctx.Err()
 	}
+	c.suspects.alone = 0
 	return nil
 }
 
