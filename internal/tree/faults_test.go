@@ -96,6 +96,30 @@ func faultProblems(page string, tests map[string]bool) (problems []string) {
 	return problems
 }
 
+// What docs/security.md says is shown by tests too.
+func TestEveryControlHasItsTest(t *testing.T) {
+	tests, rows := namedTests(t), 0
+	for line := range strings.Lines(read(t, "docs/security.md")) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 3 || strings.TrimSpace(cells[0]) == "against" || strings.HasPrefix(cells[0], "-") {
+			continue
+		}
+		rows++
+		named := backquoted(cells[2])
+		if len(named) == 0 {
+			t.Errorf("docs/security.md: %q names no test", cells[0])
+		}
+		for _, name := range named {
+			if !tests[name] {
+				t.Errorf("docs/security.md: %q: there is no test %s", cells[0], name)
+			}
+		}
+	}
+	if rows < 20 {
+		t.Errorf("%d rows found: that can't be all", rows)
+	}
+}
+
 // backquoted are the parts of a cell between backquotes that name a test or a dialogue.
 func backquoted(cell string) (names []string) {
 	for _, m := range regexp.MustCompile("`((?:Test|Fuzz|testdata/)[^`]*)`").FindAllStringSubmatch(cell, -1) {
