@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,8 +142,8 @@ func TestFS3_AttackOnTheLocalListener(t *testing.T) {
 		func(c net.Conn) { c.Write(connect.Bytes()[:5]) },                  // the beginning of a CONNECT
 		func(c net.Conn) { c.Write([]byte("GET / HTTP/1.1\r\n\r\n")) },     // another protocol
 		func(c net.Conn) { c.Write([]byte{0x10, 0xff, 0xff, 0xff, 0x7f}) }, // 256 MiB to come
-		func(c net.Conn) { c.Write(append(connect.Bytes(), 0x82, 3, 0, 1, 0)) },
-		func(c net.Conn) { c.Write(append(connect.Bytes(), 0x32, 0xff, 0xff, 0x7f)) },
+		func(c net.Conn) { c.Write(slices.Concat(connect.Bytes(), []byte{0x82, 3, 0, 1, 0})) },
+		func(c net.Conn) { c.Write(slices.Concat(connect.Bytes(), []byte{0x32, 0xff, 0xff, 0x7f})) },
 	}
 	var group sync.WaitGroup
 	for worker := range 20 {
