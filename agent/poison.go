@@ -28,6 +28,8 @@ const (
 	lastTrial  = 6 * time.Hour
 	// idle is how long nothing else may be there to send before a suspect is tried without a voucher.
 	idle = time.Second
+	// lastBreath is how long a session may take to end after it has failed a lone message. It lives on where QoS 0 can't be proved.
+	lastBreath = 10 * time.Second
 )
 
 // ErrUndeliverable is wrapped by the error of Session.Publish for a message that can't be sent on any connection.
@@ -119,9 +121,12 @@ func (c *courier) publishAlone(ctx context.Context, group []queue.Message) error
 	if err := c.trip.quiet(ctx); err != nil {
 		return err
 	}
-	if c.trip.head() != 0 { // the session dies of it: nothing else may leave and take the blame
-		<-ctx.Done()
-		return ctx.Err()
+	if c.trip.head() != 0 { // usually the session dies of it: nothing else may leave meanwhile and take the blame
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lastBreath):
+		}
 	}
 	c.suspects.alone = 0
 	return nil

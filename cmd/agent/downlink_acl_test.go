@@ -161,7 +161,11 @@ func TestBrokerThatPunishes(t *testing.T) {
 				if h.has("site/x") {
 					return true
 				}
-				// Each wait between two attempts grows; nobody has minutes here.
+				// Each wait between two attempts grows; nobody has minutes here. An attempt that goes on isn't disturbed.
+				out, _, _ := call(t, "status", "--json", "--config", conf)
+				if decode(t, out)["link"].(map[string]any)["retry_at"] == nil {
+					return false
+				}
 				if _, _, code := call(t, "reconnect", "--config", conf); code != 0 {
 					t.Fatal("the agent doesn't answer")
 				}
