@@ -90,13 +90,14 @@ func TestRepeatsAreCounted(t *testing.T) {
 	for _, qos := range []byte{0, 1} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, func(c *gsmsim.Config) { c.Faults.CutAfterSends = 3 })
-			for n := 1; n <= 40; n++ {
+			const readings = 300 // so many that they don't fit into the sends before the cut
+			for n := 1; n <= readings; n++ {
 				w.acceptQoS(n, qos)
 			}
 			time.Sleep(2 * time.Minute)
 			w.module.SetFaults(gsmsim.Faults{})
 			w.drained(30 * time.Minute)
-			repeats := w.check(40)
+			repeats := w.check(readings)
 			up, _ := w.accounted()
 			if up.Repeats == 0 || repeats == 0 && up.Payload == 0 {
 				t.Errorf("QoS %d: %d bytes of repeats, want some: a connection was cut under way", qos, up.Repeats)
