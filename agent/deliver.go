@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fieldpost/fieldpost/queue"
@@ -21,6 +22,7 @@ var (
 type sent struct {
 	Receipt
 	members []uint64 // the sequences of the messages in it
+	orphan  bool     // resumed only to free its packet id: its messages are gone
 }
 
 // serve delivers over one session until it ends or ctx does, and returns why it ended (nil: ctx). When it returns, nothing
@@ -130,11 +132,17 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 	a := c.agent
 	resumed := make(map[uint64]bool)
 	for _, r := range c.session.Resumed() {
-		members := membersOf(resume, r.Seq())
-		for _, seq := range members {
-			resumed[seq] = !c.trip.orphans[r.Seq()]
+		was := resumeOf(resume, r.Seq())
+		parcel := Parcel{Message: was.Message, More: was.Flight.More}
+		parcel.Seq = r.Seq()
+		for _, seq := range parcel.members() {
+			resumed[seq] = true
 		}
-		c.depart(r, members)
+		if was.Held {
+			c.suspects.held = append(c.suspects.held, suspect{parcel: parcel, flight: true})
+			continue
+		}
+		c.depart(sent{r, parcel.members(), was.orphan()})
 	}
 	c.gatherer = newGatherer(a.cfg.Queue, a.packer, resumed)
 	c.gatherer.apart = a.isSuspect
@@ -147,8 +155,8 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 		if err != nil {
 			return err
 		}
-		if alone {
-			err = c.publishAlone(ctx, group)
+		if alone != nil {
+			err = c.publishAlone(ctx, *alone)
 		} else {
 			err = c.publishGroup(ctx, group)
 		}
@@ -162,7 +170,7 @@ func (c *courier) publishGroup(ctx context.Context, group []queue.Message) error
 	parcels, sizes := c.agent.packer.pack(group)
 	for i, parcel := range parcels {
 		members := parcel.members()
-		r, err := c.session.Publish(ctx, parcel)
+		err := c.publishParcel(ctx, parcel)
 		if errors.Is(err, ErrUndeliverable) && len(members) == 1 {
 			c.agent.setAside(members[0], err)
 			continue
@@ -170,26 +178,32 @@ func (c *courier) publishGroup(ctx context.Context, group []queue.Message) error
 		if err != nil {
 			return err
 		}
-		c.depart(r, members)
 		c.agent.board.packed(len(members), sizes[i], len(parcel.Topic)+len(parcel.Payload))
 	}
 	return nil
 }
 
-func (c *courier) depart(r Receipt, members []uint64) {
-	c.trip.departed(members)
-	c.agent.board.departed(members, time.Now())
-	c.out <- sent{r, members}
+func (c *courier) publishParcel(ctx context.Context, parcel Parcel) error {
+	r, err := c.session.Publish(ctx, parcel)
+	if err == nil {
+		c.depart(sent{r, parcel.members(), false})
+	}
+	return err
 }
 
-// membersOf are the messages of the flight that bears the sequence.
-func membersOf(resume []Resume, seq uint64) []uint64 {
-	for _, r := range resume {
-		if r.Flight.Seq == seq {
-			return append([]uint64{seq}, r.Flight.More...)
-		}
+func (c *courier) depart(s sent) {
+	c.trip.departed(s.members, s.orphan)
+	c.agent.board.departed(s.members, time.Now())
+	c.out <- s
+}
+
+// resumeOf is what was asked for under the sequence.
+func resumeOf(resume []Resume, seq uint64) Resume {
+	at := slices.IndexFunc(resume, func(r Resume) bool { return r.Flight.Seq == seq })
+	if at < 0 {
+		return Resume{Flight: queue.Flight{Seq: seq, Received: true}}
 	}
-	return []uint64{seq}
+	return resume[at]
 }
 
 // collect releases every message whose receipt proves it, and forgets the others: they stay in the queue and go out again
@@ -199,7 +213,7 @@ func (a *Agent) collect(receipts <-chan sent, t *trip) {
 		<-r.Done()
 		err := r.Err()
 		switch {
-		case t.orphans[r.Seq()]: // only its packet id was freed
+		case r.orphan:
 			a.board.parted(len(r.members))
 		case err == nil:
 			if err := a.cfg.Queue.Release(r.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
@@ -209,7 +223,7 @@ func (a *Agent) collect(receipts <-chan sent, t *trip) {
 		default:
 			a.board.landed(r.members, false, time.Now())
 		}
-		t.landed(r.Seq(), err == nil)
+		t.landed(r, err == nil)
 	}
 }
 

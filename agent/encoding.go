@@ -153,33 +153,13 @@ func plainSize(group []queue.Message) (n int) {
 }
 
 // again makes the parcel of a flight anew, of those of its messages that are still there.
-func (a *Agent) again(f queue.Flight) (Parcel, error) {
-	var group []queue.Message
-	for _, seq := range append([]uint64{f.Seq}, f.More...) {
-		m, err := a.cfg.Queue.Get(seq)
-		if err != nil {
-			if isGone(err) {
-				continue
-			}
-			return Parcel{}, err
-		}
-		if len(group) > 0 {
-			m.History = group[0].History // stored with the first one only
-		}
-		group = append(group, m)
-	}
-	if len(group) == 0 {
-		return Parcel{}, nil
-	}
-	parcel, err := a.packer.together(group)
+func (p *packer) again(f queue.Flight, group []queue.Message) (Parcel, error) {
+	parcel, err := p.together(group)
 	if err != nil && len(group) == 1 {
-		return Parcel{Message: group[0]}, nil
-	}
-	if err != nil { // each goes by itself, and the broker is told to give the packet id free
-		return Parcel{}, nil
+		parcel, err = Parcel{Message: group[0]}, nil
 	}
 	if f.More != nil {
 		parcel.Seq, parcel.More = f.Seq, slices.Clone(f.More)
 	}
-	return parcel, nil
+	return parcel, err
 }

@@ -300,6 +300,7 @@ func TestAGatheredFlightIsMadeAgain(t *testing.T) {
 				return nil, errLost
 			}
 			for _, r := range resume {
+				r.Message.Seq = r.Flight.Seq
 				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
 			}
 			return s, nil

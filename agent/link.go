@@ -115,12 +115,19 @@ type Link interface {
 	Close() error
 }
 
-// Resume is a parcel that was published but not proved, made anew. Of one whose messages are gone meanwhile only the flight is
-// left.
+// Resume is a parcel that was published but not proved, made anew. Of one that the broker has received, or whose messages are gone
+// meanwhile, only the flight is left: its packet id is to be released.
 type Resume struct {
 	Flight  queue.Flight
 	Message queue.Message
+	// Held says that its packet id stays taken and nothing is sent until a parcel is published under its sequence.
+	Held bool
+	// Anew says that its messages have to be published otherwise, at QoS 2: the broker has to forget its session first.
+	Anew bool
 }
+
+// orphan says that nothing but the packet id is left.
+func (r Resume) orphan() bool { return r.Message.Topic == "" && !r.Flight.Received }
 
 // Session is a standing MQTT session.
 type Session interface {

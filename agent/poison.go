@@ -12,13 +12,17 @@ import (
 // waits. It is found in three steps, none of which a bad link or a broken broker can take a good message through:
 //
 //  1. Whenever the broker itself ends a session in which nothing has arrived, the oldest message on its way is counted an
-//     attempt in vain, or each of those that were gathered into it, which then travel by themselves; likewise a message that the broker has and doesn't answer for. The count is kept on disk.
+//     attempt in vain, or each of those that were gathered into it, which then travel by themselves; likewise a message that
+//     the broker has and doesn't answer for. The count is kept on disk.
 //  2. A message with Config.PoisonAfter attempts is suspect: others pass it. As soon as one of them has arrived, which shows
 //     that link and broker work, it is sent alone.
 //  3. If the session dies of it then, and of it alone once more, it is set aside: dropped from the queue, counted, and reported in
 //     a loss receipt.
 //
 // While nothing else can show that the broker works, a suspect is only tried again, alone and ever more rarely.
+//
+// At QoS 2 the broker may hold what has killed the session, under its packet id: what was gathered stays together under that id, also
+// when it is suspect. Only if sessions die of it alone is it taken apart, for which the broker has to forget its session.
 
 const (
 	// deathsAlone is how often a session has to die of a lone message, the first time one that worked: once may be chance.
@@ -38,12 +42,19 @@ var ErrUndeliverable = errors.New("agent: message can't be sent")
 // trial is what happened to one suspect. It belongs to the delivering goroutine, as all that follows.
 type trial struct {
 	deaths int       // alone, from the first one in a session that worked
+	split  bool      // several that were gathered, and have to be sent one by one
 	next   time.Time // not before, without a voucher
 }
 
-// suspects are those that the reader has handed out in this session.
+// suspect is a message that others pass, or several that were gathered and are in flight.
+type suspect struct {
+	parcel Parcel
+	flight bool // it has a packet id, and goes as it is
+}
+
+// suspects are those that were resumed or that the reader has handed out in this session.
 type suspects struct {
-	held    []queue.Message
+	held    []suspect
 	idle    bool   // there was nothing else to send
 	alone   uint64 // the one that is on its way alone; 0: none
 	vouched bool   // something else had arrived before it left
@@ -54,21 +65,21 @@ func (a *Agent) isSuspect(m queue.Message) bool {
 }
 
 // next returns the messages that travel together next, or a suspect that has to be alone.
-func (c *courier) next(ctx context.Context) (group []queue.Message, alone bool, err error) {
+func (c *courier) next(ctx context.Context) (group []queue.Message, alone *suspect, err error) {
 	s := &c.suspects
 	for {
 		open, proved := c.trip.state()
 		if m, ok := c.due(open, proved); ok {
-			return []queue.Message{m}, true, nil
+			return nil, &m, nil
 		}
 		group, err = c.gather(ctx, open)
 		switch {
 		case err == nil && !c.agent.isSuspect(group[0]):
-			return group, false, nil
+			return group, nil, nil
 		case err == nil: // by itself, since the gatherer keeps it apart
-			s.held = append(s.held, group[0])
+			s.held = append(s.held, suspect{parcel: Parcel{Message: group[0]}})
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
-			return nil, false, err
+			return nil, nil, err
 		default:
 			s.idle = true
 		}
@@ -76,17 +87,19 @@ func (c *courier) next(ctx context.Context) (group []queue.Message, alone bool, 
 }
 
 // due takes out the first suspect if its turn has come: something else has arrived, or there is nothing else to send.
-func (c *courier) due(open, proved int) (m queue.Message, ok bool) {
+func (c *courier) due(open, proved int) (m suspect, ok bool) {
 	s := &c.suspects
 	for len(s.held) > 0 {
 		m = s.held[0]
-		lone := s.idle && open == 0 && !time.Now().Before(c.agent.trial(m.Seq).next)
+		lone := s.idle && open == 0 && !time.Now().Before(c.agent.trial(m.parcel.Seq).next)
 		if proved == 0 && !lone {
 			return m, false
 		}
 		s.held = s.held[1:]
-		if _, err := c.agent.cfg.Queue.Get(m.Seq); !isGone(err) { // else it was dropped meanwhile
-			return m, true
+		for _, seq := range m.parcel.members() {
+			if _, err := c.agent.cfg.Queue.Get(seq); !isGone(err) { // else it was dropped meanwhile
+				return m, true
+			}
 		}
 	}
 	return m, false
@@ -99,7 +112,7 @@ func (c *courier) gather(ctx context.Context, open int) ([]queue.Message, error)
 	if len(s.held) > 0 {
 		wait := idle
 		if open == 0 {
-			wait = max(wait, time.Until(c.agent.trial(s.held[0].Seq).next))
+			wait = max(wait, time.Until(c.agent.trial(s.held[0].parcel.Seq).next))
 		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, wait)
@@ -109,13 +122,19 @@ func (c *courier) gather(ctx context.Context, open int) ([]queue.Message, error)
 }
 
 // publishAlone sends a suspect when everything else has arrived, and waits for its fate.
-func (c *courier) publishAlone(ctx context.Context, group []queue.Message) error {
+func (c *courier) publishAlone(ctx context.Context, s suspect) error {
 	if err := c.trip.quiet(ctx); err != nil {
 		return err
 	}
 	_, proved := c.trip.state()
-	c.suspects.alone, c.suspects.vouched = group[0].Seq, proved > 0
-	if err := c.publishGroup(ctx, group); err != nil {
+	c.suspects.alone, c.suspects.vouched = s.parcel.Seq, proved > 0
+	var err error
+	if s.flight {
+		err = c.publishParcel(ctx, s.parcel)
+	} else {
+		err = c.publishGroup(ctx, []queue.Message{s.parcel.Message})
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.trip.quiet(ctx); err != nil {
@@ -169,12 +188,17 @@ func (a *Agent) blame(c *courier, err error) {
 		return
 	}
 	if trial := a.trial(culprit); culprit == s.alone && (s.vouched || trial.deaths > 0) {
-		if trial.deaths++; trial.deaths >= deathsAlone {
+		trial.deaths++
+		switch {
+		case trial.deaths < deathsAlone:
+		case len(t.with(culprit)) > 0:
+			trial.deaths, trial.split = 0, true
+		default:
 			a.setAside(culprit, err)
 			return
 		}
 	}
-	// Which of those that were gathered it was can't be told: from now on each of them goes by itself.
+	// Which of those that were gathered it was can't be told: from now on each of them goes by itself, at QoS 2 when it has to.
 	if err := a.cfg.Queue.AddAttempts(append([]uint64{culprit}, t.with(culprit)...)...); err != nil {
 		return // the storage has failed, and the agent ends
 	}
@@ -186,16 +210,6 @@ func (a *Agent) blame(c *courier, err error) {
 	a.trial(culprit).next = time.Now().Add(min(firstTrial<<steps, lastTrial))
 	a.cfg.Log.Warn().Uint64("seq", culprit).Str("topic", m.Topic).Int("bytes", len(m.Payload)).Uint32("attempts", m.Attempts).
 		Msg("the broker ends the connection whenever this message is sent; others pass it")
-}
-
-// freed leaves the flight of a suspect out of what is resumed, since that would leave first and not alone, and that of several
-// messages of which one may be poison: they are published anew when their turn comes. At QoS 2 the broker may hold its packet id, which is freed.
-func (a *Agent) freed(f queue.Flight, p Parcel) (r Resume, ok, suspect bool) {
-	m, err := a.cfg.Queue.Get(f.Seq)
-	if err != nil || f.Received || !(a.isSuspect(m) || len(f.More) > 0 && m.Attempts > 0) {
-		return Resume{}, false, false
-	}
-	return Resume{Flight: f}, p.QoS == 2, true
 }
 
 // setAside takes a message out of the way for good.

@@ -225,52 +225,6 @@ func TestAttemptsAreKept(t *testing.T) {
 	})
 }
 
-// What is resumed only to free a packet id is no delivery.
-func TestOrphansDontCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSession()
-		l := newLink()
-		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
-			for _, r := range resume {
-				done := &receipt{message: queue.Message{Seq: r.Flight.Seq}, done: make(chan struct{})}
-				done.finish(nil)
-				s.resumed = append(s.resumed, done)
-			}
-			return s, nil
-		}
-		hold := make(chan struct{})
-		connect := l.connect
-		l.connect = func(ctx context.Context, resume []agent.Resume, report agent.Report) (agent.Session, error) {
-			if resume == nil {
-				<-hold
-				return nil, errors.New("not yet")
-			}
-			return connect(ctx, resume, report)
-		}
-		a, q, stop := run(t, l, withPoison)
-		seq := put(t, a, "a", "1")
-		if err := q.SaveFlight(t.Context(), queue.Flight{Seq: seq, PacketID: 7}, true); err != nil {
-			t.Fatal(err)
-		}
-		if err := q.AddAttempts(seq, seq, seq); err != nil { // suspect, and so its flight is freed
-			t.Fatal(err)
-		}
-		m, err := q.Get(seq)
-		if err != nil || m.Attempts != 3 {
-			t.Fatalf("got %d attempts, %v", m.Attempts, err)
-		}
-		close(hold)
-		put(t, a, "a", "2")
-		time.Sleep(2 * time.Minute)
-		if got := a.Status().Delivery; got.Delivered != 0 {
-			t.Errorf("got %+v, want nothing delivered", got)
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // Of a batch that the broker hangs up at only the message that is to blame is lost, wherever it stands.
 func TestPoisonInABatchIsFound(t *testing.T) {
 	for _, at := range []int{1, 3, 5} {

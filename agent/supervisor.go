@@ -19,7 +19,7 @@ func (a *Agent) supervise(ctx context.Context) {
 		var stood time.Duration
 		if err == nil {
 			begin := time.Now()
-			err = a.serve(ctx, session, resume, newTrip(resume))
+			err = a.serve(ctx, session, resume, newTrip())
 			stood = time.Since(begin)
 			if err == errReturning || err == errAsked {
 				a.board.down(nil, time.Now())
@@ -109,21 +109,13 @@ func (a *Agent) resume() ([]Resume, error) {
 	}
 	var list []Resume
 	for _, f := range flights {
-		parcel, err := a.again(f)
+		r, ok, err := a.resumption(f)
 		if err != nil {
 			return nil, err
 		}
-		if parcel.Topic != "" {
-			a.board.sentBefore(parcel.members())
+		if ok {
+			list = append(list, r)
 		}
-		if r, resumable, suspect := a.freed(f, parcel); suspect {
-			if resumable {
-				list = append(list, r)
-			}
-			continue
-		}
-		// Without a message, since it was dropped or has expired meanwhile, the broker is told to give the packet id free.
-		list = append(list, Resume{Flight: f, Message: parcel.Message})
 	}
 	return list, nil
 }

@@ -7,8 +7,6 @@ import (
 
 // trip is what became of the messages of one session.
 type trip struct {
-	orphans map[uint64]bool // flights that are resumed only to free their packet ids: their messages are gone
-
 	mu     sync.Mutex          // guards what follows
 	more   map[uint64][]uint64 // the further messages of those parcels in flying that gather several
 	flying []uint64            // sent and not proved, by their first messages, in the order of their departure; what a session leaves here is unproved
@@ -17,24 +15,22 @@ type trip struct {
 	moved  chan struct{}       // capacity 1: open or proved has changed
 }
 
-func newTrip(resume []Resume) *trip {
-	t := &trip{orphans: make(map[uint64]bool), more: make(map[uint64][]uint64), moved: make(chan struct{}, 1)}
-	for _, r := range resume {
-		if r.Message.Topic == "" {
-			t.orphans[r.Flight.Seq] = true
-		}
-	}
-	return t
+func newTrip() *trip {
+	return &trip{more: make(map[uint64][]uint64), moved: make(chan struct{}, 1)}
 }
 
-func (t *trip) departed(members []uint64) {
+// departed notes what is on its way; an orphan says nothing about messages.
+func (t *trip) departed(members []uint64, orphan bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.open++
+	if orphan {
+		return
+	}
 	t.flying = append(t.flying, members[0])
 	if len(members) > 1 {
 		t.more[members[0]] = members[1:]
 	}
-	t.open++
 }
 
 // with are the messages that travel in the same parcel behind the first one.
@@ -44,16 +40,14 @@ func (t *trip) with(seq uint64) []uint64 {
 	return t.more[seq]
 }
 
-// landed notes the fate of a message in this session; an orphan's end proves nothing.
-func (t *trip) landed(seq uint64, arrived bool) {
+// landed notes the fate of what is on its way.
+func (t *trip) landed(s sent, arrived bool) {
 	t.mu.Lock()
 	t.open--
-	if arrived {
+	if seq := s.Seq(); arrived && !s.orphan {
 		t.flying = slices.DeleteFunc(t.flying, func(s uint64) bool { return s == seq })
 		delete(t.more, seq)
-		if !t.orphans[seq] {
-			t.proved++
-		}
+		t.proved++
 	}
 	t.mu.Unlock()
 	signal(t.moved)

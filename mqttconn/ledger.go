@@ -19,6 +19,7 @@ type entry struct {
 	resumed   bool // of an earlier connection
 	again     bool // published by one too, for the counts only
 	release   bool // resumed after PUBREC: only PUBREL may be sent
+	held      bool // resumed, and nothing is sent before Publish
 	left      bool // the packet is being written, or was
 	journaled bool // PUBREC is in the journal since an earlier connection
 
@@ -30,6 +31,7 @@ type entry struct {
 	resolved bool // the receipt has ended
 	inWindow bool
 
+	parked  *packet       // of one that is held, once Paho has handed it over
 	limit   *time.Timer   // AnswerTimeout, then AckedWait
 	begun   chan struct{} // closed when the guard has the packet
 	receipt *Receipt
@@ -96,8 +98,37 @@ func (l *ledger) resume(r Resume) *entry {
 		e.qos, e.received, e.journaled, e.bytes = 2, true, true, 0
 	}
 	l.byID[e.id] = e
-	l.enter(e)
+	if e.held = r.Held && !e.release; e.held {
+		l.all[e] = struct{}{}
+	} else {
+		l.enter(e)
+	}
 	return e
+}
+
+// park keeps the packet of a flight that is held. It returns false for any other.
+func (l *ledger) park(p packet) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.entry == nil || !p.entry.held {
+		return false
+	}
+	p.entry.parked = &p
+	return true
+}
+
+// letGo ends the holding of the flight; its packet is nil if Paho is about to hand it over. The receipt is nil if none is held.
+func (l *ledger) letGo(seq uint64) (*Receipt, *packet) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := range l.all {
+		if e.held && e.seq == seq {
+			e.held = false
+			l.enter(e)
+			return e.receipt, e.parked
+		}
+	}
+	return nil, nil
 }
 
 // forget drops the flights of earlier connections: the broker has not kept the session.

@@ -100,19 +100,28 @@ type Flight struct {
 type Resume struct {
 	Flight
 	Message Message
+	Held    bool // keep the packet id taken and send nothing until [Session.Publish] is called for this Seq
 }
 
 // releases says that only PUBREL may be sent.
 func (r Resume) releases() bool { return r.Received || r.Message.Topic == "" }
 
-// usable drops the flights that cannot be resumed: without a packet id, of QoS 0, or under the packet id of a later one.
+// rank orders flights under one packet id: the later one has it, but that of QoS 1 may be sent anew, and that of QoS 2 not.
+func (r Resume) rank() uint64 {
+	if r.Received || r.Message.QoS == 2 {
+		return r.Seq | 1<<63
+	}
+	return r.Seq
+}
+
+// usable drops the flights that cannot be resumed: without a packet id, of QoS 0, or under the packet id of another one.
 func usable(flights []Resume) []Resume {
 	latest := make(map[uint16]uint64)
 	for _, r := range flights {
-		latest[r.PacketID] = max(latest[r.PacketID], r.Seq)
+		latest[r.PacketID] = max(latest[r.PacketID], r.rank())
 	}
 	return slices.DeleteFunc(slices.Clone(flights), func(r Resume) bool {
-		return r.PacketID == 0 || latest[r.PacketID] != r.Seq || !r.releases() && (r.Message.QoS == 0 || r.Message.check() != nil)
+		return r.PacketID == 0 || latest[r.PacketID] != r.rank() || !r.releases() && (r.Message.QoS == 0 || r.Message.check() != nil)
 	})
 }
 

@@ -51,7 +51,7 @@ func (g *guard) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, g.writeFailed(err)
 	}
-	if !g.enqueue(out) {
+	if !g.ledger.park(out) && !g.enqueue(out) {
 		return 0, errEnded
 	}
 	return len(p), nil

@@ -233,6 +233,8 @@ const handOver = 5 * time.Second
 // Publish hands over one message and returns when it is queued for the connection, in the order of the calls. It blocks
 // while the window is full. The message's slices may be used again when it has returned.
 //
+// A flight that is held ([Resume]) leaves as it was resumed, under its packet id, whatever the window.
+//
 // The error wraps [ErrInvalid] for a message that MQTT cannot carry, is the context's if that ends first, and otherwise
 // says why the session has ended. After an error the message was not sent or is not proven: there is no receipt.
 func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
@@ -246,6 +248,12 @@ func (s *Session) Publish(ctx context.Context, m Message) (*Receipt, error) {
 		return nil, s.lost()
 	case <-ctx.Done():
 		return nil, newError("publish", ctx.Err())
+	}
+	if r, parked := s.ledger.letGo(m.Seq); r != nil {
+		if parked != nil {
+			s.guard.enqueue(*parked) // else the session is ending, and the receipt with it
+		}
+		return r, nil
 	}
 	e, err := s.ledger.admit(ctx, m)
 	if err != nil {

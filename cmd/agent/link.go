@@ -78,9 +78,11 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 	cfg.Journal = journal{l.queue}
 	l.pulse.apply(&cfg, cmp.Or(network, broker.host))
 	cfg.Resume = nil
+	anew := false
 	for _, r := range resume {
+		anew = anew || r.Anew
 		l.flown.note(r.Flight.Seq)
-		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: l.toMQTT(r.Message)})
+		cfg.Resume = append(cfg.Resume, mqttconn.Resume{Flight: mqttconn.Flight(r.Flight), Message: l.toMQTT(r.Message), Held: r.Held})
 	}
 	open := func(ctx context.Context) (mqttconn.Conn, error) {
 		report(agent.StepTCP, agent.StepWaiting, "connecting to "+broker.address)
@@ -95,17 +97,23 @@ func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network strin
 		}
 		return conn, nil
 	}
-	session, err := l.attempt(ctx, open, cfg, broker.address)
+	session, err := l.attempt(ctx, open, cfg, broker.address, anew)
 	l.pulse.attempted(err)
 	return session, err
 }
 
-// attempt opens a session with one broker, with all that it is to have beside delivery.
-func (l *mqttLink) attempt(ctx context.Context, open mqttconn.DialFunc, cfg mqttconn.Config, broker string) (*mqttconn.Session, error) {
+// attempt opens a session with one broker, with all that it is to have beside delivery. With anew all that is in flight is to be
+// published once more.
+func (l *mqttLink) attempt(ctx context.Context, open mqttconn.DialFunc, cfg mqttconn.Config, broker string, anew bool) (*mqttconn.Session, error) {
 	broker = l.book.broker(broker)
 	if l.last != nil && l.lastBroker == broker && mqttconn.CauseOf(l.last.Err()) == mqttconn.CauseOversize {
 		// The broker would send what was too large again and again.
 		if err := l.book.spoil(ctx, cfg.ClientID, broker); err != nil {
+			return nil, err
+		}
+	}
+	if anew {
+		if err := l.book.renew(ctx, cfg.ClientID, broker); err != nil {
 			return nil, err
 		}
 	}

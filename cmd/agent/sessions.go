@@ -131,6 +131,15 @@ func (b sessionBook) spoil(ctx context.Context, clientID, broker string) error {
 	return b.save(page)
 }
 
+// renew spoils the broker's session if that is where the queue's flights are; elsewhere they mean nothing.
+func (b sessionBook) renew(ctx context.Context, clientID, broker string) error {
+	page, err := b.open(clientID)
+	if err != nil || page.Flights != broker {
+		return err
+	}
+	return b.spoil(ctx, clientID, broker)
+}
+
 // exactlyOnce tells whether a flight of QoS 2 is on its way, whose packet id the broker holds until PUBREL.
 func (b sessionBook) exactlyOnce() (bool, error) {
 	flights, err := b.queue.Flights()
