@@ -16,19 +16,21 @@ import (
 
 // A box whose supply breaks down under the module's transmitter boots again and again, and each boot would begin its waits
 // between attempts anew: a dial each, paid for and seen by the operator. So the starts are counted that ended within
-// steadyAfter without being told to; after freeStarts of them the next one waits before it dials.
+// steadyAfter without being told to and without having delivered anything; after freeStarts of them the next one waits before
+// it dials. The waits are short: what was killed for another reason is to deliver soon.
 const (
 	steadyAfter = 5 * time.Minute // as long as a session must stand to count as stable
 	freeStarts  = 3
-	firstHold   = time.Minute // more than a boot takes, so that a loop of boots ends without another dial
-	longestHold = 10 * time.Minute
+	firstHold   = 20 * time.Second // about what it takes from the power to the first packet on the air
+	longestHold = 2 * time.Minute
 )
 
 // starts counts the starts in a row that ended early.
 type starts struct {
-	path  string
-	queue *queue.Queue
-	log   zerolog.Logger
+	path      string
+	queue     *queue.Queue
+	delivered func() bool // whether this start has come to deliver something
+	log       zerolog.Logger
 }
 
 // begin notes this start as one that may end early.
@@ -47,15 +49,18 @@ func (s *starts) save(early int) {
 	}
 }
 
-// run notes that this start was none of them: it has lasted, or is being stopped by someone. A failed storage is no such end.
+// run notes that this start was none of them: it has lasted, has delivered, or is being stopped by someone. A failed storage is
+// no such end.
 func (s *starts) run(ctx context.Context) error {
-	t := time.NewTimer(steadyAfter)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.queue.Done():
-		return nil
-	case <-ctx.Done():
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for begun := time.Now(); ctx.Err() == nil && time.Since(begun) < steadyAfter && !s.delivered(); {
+		select {
+		case <-tick.C:
+		case <-s.queue.Done():
+			return nil
+		case <-ctx.Done():
+		}
 	}
 	if s.queue.Err() == nil {
 		s.save(0)
@@ -75,10 +80,11 @@ func hold(early int) time.Duration {
 
 // countStarts makes the agent wait for its first attempt when the starts before it ended early.
 func (d *device) countStarts(dir string, log zerolog.Logger, cfg *agent.Config) {
-	s := &starts{path: filepath.Join(dir, "starts"), queue: d.queue, log: log}
+	s := &starts{path: filepath.Join(dir, "starts"), queue: d.queue, log: log,
+		delivered: func() bool { return d.agent.Status().Delivery.Delivered > 0 }}
 	early := s.begin()
 	if cfg.Hold = hold(early); cfg.Hold > 0 {
-		cfg.HoldWhy = fmt.Sprintf("the last %d starts ended within minutes, so it waits before it dials; \"fieldpost reconnect\" ends the wait. "+
+		cfg.HoldWhy = fmt.Sprintf("the last %d starts ended within minutes and delivered nothing, so it waits before it dials; \"fieldpost reconnect\" ends the wait. "+
 			"If nobody stopped it, look at the power supply and at the log of the starts before", early)
 	}
 	cfg.Sources = append(cfg.Sources, agent.Source{Name: "starts", Run: s.run})
