@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -70,6 +71,7 @@ type Agent struct {
 	started  time.Time
 	kick     chan struct{} // capacity 1: cuts a wait between two attempts short
 	part     chan struct{} // capacity 1: ends a session that stands
+	forNet   atomic.Bool   // the wait, if there is one, ends when the network is back
 
 	trials map[uint64]*trial // by sequence; supervising goroutine only
 }

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/envelope"
@@ -301,4 +303,36 @@ func TestReceivedIsOnlyReleased(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestSessionLost counts and tells that a broker doesn't know any more what was on its way.
+func TestSessionLost(t *testing.T) {
+	for name, forgets := range map[string]bool{"kept": false, "lost": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newExact(t)
+				b.lose, b.forgets = 1, forgets
+				var log bytes.Buffer
+				a, q, stop := run(t, b.link, func(c *agent.Config) { batching(c); c.Log = zerolog.New(&log) })
+				b.queue = q
+				for i := range 5 {
+					accept(t, a, queue.Message{Topic: "site/pump", QoS: 2, Payload: fmt.Append(nil, i)})
+				}
+				time.Sleep(time.Hour)
+				want := uint64(0)
+				if forgets {
+					want = 1
+				}
+				if got := a.Status().Delivery; got.SessionsLost != want || got.Delivered != 5 {
+					t.Errorf("got %+v, want 5 delivered and %d sessions lost", got, want)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				if said := strings.Contains(log.String(), `"messages":5,"message":"this broker has no session`); said != forgets {
+					t.Errorf("the log tells of 5 messages that are published again: %v, want %v:\n%s", said, forgets, &log)
+				}
+			})
+		})
+	}
 }

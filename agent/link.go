@@ -56,6 +56,25 @@ func (c Cause) NeedsPerson() bool {
 	return false
 }
 
+// ofNetwork reports whether a network that is back is a reason to try again at once. It cures neither what a broker refuses nor what
+// it fails in, and a PIN must not be tried more often.
+func (c Cause) ofNetwork() bool {
+	switch c {
+	case CausePort, CausePower, CauseSIM, CauseSearching, CauseDenied, CauseAttach, CauseAPN, CauseContext, CauseDNS, CauseTCP, CauseLost:
+		return true
+	}
+	return false
+}
+
+// endsWithNetwork reports whether the wait after err ends when the network is back.
+func endsWithNetwork(err error) bool {
+	var le *LinkError
+	if errors.As(err, &le) && (le.HungUp || le.Unanswered != 0) {
+		return false // the broker's doing
+	}
+	return CauseOf(err).ofNetwork()
+}
+
 // LinkError is a failure of the link with the one cause that a person understands. Links return it (wrapped or not);
 // any other error counts as CauseUnknown.
 type LinkError struct {

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -49,4 +50,60 @@ func TestNetworkGoesAndComesBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestReturningNetworkEndsWaits, but only those that it can cure: coverage that comes and goes is no reason to ask a broker again that
+// refuses.
+func TestReturningNetworkEndsWaits(t *testing.T) {
+	failed := errors.New("it failed")
+	tests := map[string]struct {
+		err  error
+		want int
+	}{
+		"port":        {&agent.LinkError{Cause: agent.CausePort, Err: failed}, 2},
+		"no coverage": {&agent.LinkError{Cause: agent.CauseSearching, Err: failed}, 2},
+		"context":     {&agent.LinkError{Cause: agent.CauseContext, Err: failed}, 2},
+		"TCP":         {&agent.LinkError{Cause: agent.CauseTCP, Err: failed}, 2},
+		"lost":        {errLost, 2},
+		"PIN":         {&agent.LinkError{Cause: agent.CausePIN, Err: failed}, 1},
+		"credentials": {&agent.LinkError{Cause: agent.CauseCredentials, Err: failed}, 1},
+		"certificate": {&agent.LinkError{Cause: agent.CauseTLS, Err: failed}, 1},
+		"broker":      {&agent.LinkError{Cause: agent.CauseMQTT, Err: failed}, 1},
+		"hung up":     {&agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: failed}, 1},
+		"unanswered":  {&agent.LinkError{Cause: agent.CauseLost, Unanswered: 1, Err: failed}, 1},
+		"unknown":     {failed, 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLink()
+				var reports atomic.Pointer[agent.Report]
+				l.connect = func(_ context.Context, _ []agent.Resume, r agent.Report) (agent.Session, error) {
+					reports.Store(&r)
+					return nil, tt.err
+				}
+				a, _, stop := run(t, l, func(c *agent.Config) {
+					c.Retry = func(error, time.Duration) time.Duration { return time.Hour }
+				})
+				time.Sleep(time.Minute)
+				report := *reports.Load()
+				report(agent.StepRegistration, agent.StepWaiting, "no network")
+				time.Sleep(time.Minute)
+				report(agent.StepRegistration, agent.StepOK, "registered")
+				synctest.Wait()
+				if got := len(l.attempts); got != tt.want {
+					t.Errorf("got %d attempts, want %d", got, tt.want)
+				}
+				before := len(l.attempts)
+				a.Kick()
+				synctest.Wait()
+				if got := len(l.attempts); got != before+1 {
+					t.Errorf("got %d attempts after a person asked for one, want %d", got, before+1)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

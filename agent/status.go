@@ -120,7 +120,8 @@ type DeliveryStatus struct {
 	Accepted        uint64     `json:"accepted"`
 	Refused         uint64     `json:"refused"`
 	Delivered       uint64     `json:"delivered"`
-	Repeated        uint64     `json:"repeated"` // sent once more because the proof of the first time was missing
+	Repeated        uint64     `json:"repeated"`      // sent once more because the proof of the first time was missing
+	SessionsLost    uint64     `json:"sessions_lost"` // connections to a broker that had no session with what was on its way
 	InFlight        uint64     `json:"in_flight"`
 	LastDeliveredAt *time.Time `json:"last_delivered_at"`
 }

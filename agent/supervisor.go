@@ -31,6 +31,7 @@ func (a *Agent) supervise(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		a.forNet.Store(endsWithNetwork(err))
 		wait := a.cfg.Retry(err, stood)
 		now := time.Now()
 		a.board.failed(err, now.Add(wait), now)
@@ -55,7 +56,25 @@ func (a *Agent) connect(ctx context.Context) (Session, []Resume, error) {
 	a.board.up(session, time.Now())
 	a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Int("resumed", len(session.Resumed())).
 		Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("connected")
+	if n := forgotten(session, resume); n > 0 {
+		a.board.count(func(d *DeliveryStatus) { d.SessionsLost++ })
+		a.cfg.Log.Warn().Str("broker", a.cfg.Link.Broker()).Int("messages", n).
+			Msg("this broker has no session with what was on its way: it is published again, and may arrive a second time")
+	}
 	return session, resume, nil
+}
+
+// forgotten is how many messages were on their way that the broker doesn't know any more, although a session was expected.
+func forgotten(s Session, resume []Resume) (messages int) {
+	if len(s.Resumed()) > 0 {
+		return 0
+	}
+	for _, r := range resume {
+		if !r.Anew && !r.orphan() {
+			messages += 1 + len(r.Flight.More)
+		}
+	}
+	return messages
 }
 
 // forgetGone drops what is remembered of messages that have left the queue undelivered.
@@ -79,7 +98,7 @@ func (a *Agent) forgetGone() {
 // report is what the link is given to tell where a step stands.
 func (a *Agent) report(step Step, state StepState, why string) {
 	if a.board.report(step, state, why, time.Now()) {
-		if state == StepOK {
+		if state == StepOK && a.forNet.Load() {
 			a.Kick() // the network is back: nobody waits out the time that was meant for a broker
 		}
 		a.cfg.Log.Debug().Str("step", string(step)).Str("state", string(state)).Msg(why)

@@ -190,6 +190,8 @@ func queueFamilies() []family {
 			func(st agent.Status, put emit) { put(float64(st.Delivery.Delivered)) }),
 		counter("messages_repeated_total", "Messages sent once more because the proof of the first time was missing.",
 			func(st agent.Status, put emit) { put(float64(st.Delivery.Repeated)) }),
+		counter("sessions_lost_total", "Connections to a broker that had no session with what was on its way.",
+			func(st agent.Status, put emit) { put(float64(st.Delivery.SessionsLost)) }),
 		counter("published_messages_total", "MQTT messages published since the start of the agent; with encoding.format batch fewer than the messages in them.",
 			func(st agent.Status, put emit) { put(float64(st.Encoding.Published)) }),
 		counter("published_bytes_total", "Bytes of their topics and payloads, as published.",

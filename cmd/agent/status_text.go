@@ -178,7 +178,7 @@ func deliveryLine(d agent.DeliveryStatus) string {
 	for _, c := range []struct {
 		n    uint64
 		what string
-	}{{d.InFlight, "in flight"}, {d.Repeated, "repeated"}, {d.Refused, "refused"}} {
+	}{{d.InFlight, "in flight"}, {d.Repeated, "repeated"}, {d.SessionsLost, "sessions lost by the broker"}, {d.Refused, "refused"}} {
 		if c.n > 0 {
 			text += fmt.Sprintf(", %d %s", c.n, c.what)
 		}
