@@ -27,6 +27,10 @@ var runElsewhere = map[string]string{
 	"docker build -t fieldpost --build-arg VERSION=1.0 .":       "it needs a container engine; internal/tree runs the build that is in it",
 	"docker run --read-only --cap-drop ALL --security-opt no-new-privileges --device /dev/modem --group-add dialout " +
 		"-v /etc/fieldpost:/etc/fieldpost:ro -v fieldpost:/var/lib/fieldpost fieldpost": "it needs a container engine",
+	"go -C test/nats test -count=1 -v ./...":                    "it kills nodes of a cluster for minutes; scripts/soak runs it",
+	"scripts/bench storm":                                       "a benchmark of minutes",
+	"openssl s_time -connect broker.example:8883 -new -time 10": "it measures somebody's broker",
+	`curl -X POST -H "Authorization: Bearer $(cat /etc/fieldpost/web-token)" http://127.0.0.1:8080/api/v1/actions/reconnect`: "TestActions of agent/web posts so",
 	"scripts/package --version 1.0.0 armhf":                                                            "it builds for minutes; the packages have a test of their own",
 	"sudo apt install ./dist/fieldpost_1.0.0_armhf.deb":                                                "it changes the machine; the packages have a test of their own",
 	"CGO_ENABLED=0 GOOS=linux GOARCH=arm GOARM=6 go build -trimpath -o fieldpost ./cmd/agent":          "scripts/test builds for this board",
