@@ -83,7 +83,7 @@ func (w *world) count(r *Report) {
 func Run(opts Options) (Report, error) {
 	begin := time.Now()
 	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<41))
-	sensors := drawSensors(r)
+	sensors := drawSensors(r, opts.Replay.secured())
 	m := newModel(begin, len(sensors))
 	w, err := newWorld(opts, m)
 	if err != nil {
