@@ -316,3 +316,17 @@ func (t *txn) forget(seq uint64) {
 		t.attempts[seq] = 0
 	}
 }
+
+// noteFlights remembers what is on its way, so that it isn't dropped. It is called with the queue's mu held.
+func (t *txn) noteFlights() {
+	if len(t.q.flights) == 0 {
+		return
+	}
+	t.inFlight = make(map[uint64]struct{}, len(t.q.flights))
+	for seq, f := range t.q.flights {
+		t.inFlight[seq] = struct{}{}
+		for _, more := range f.More {
+			t.inFlight[more] = struct{}{}
+		}
+	}
+}

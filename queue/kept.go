@@ -122,11 +122,11 @@ func (q *Queue) Resend(ctx context.Context, from, to uint64) (n, missing int, er
 	if from > to {
 		return 0, 0, nil
 	}
-	there, err := q.countRange(from, to)
+	held, err := q.heldRange(from, to)
 	if err != nil {
 		return 0, 0, err
 	}
-	missing = int(to-from) + 1 - there
+	missing = int(to-from) + 1 - len(held)
 	for next := from; next > 0; {
 		var kept []Message
 		if kept, next, err = q.browseKept(next, to); err != nil {
@@ -134,6 +134,9 @@ func (q *Queue) Resend(ctx context.Context, from, to uint64) (n, missing int, er
 		}
 		var batch []Message
 		for _, m := range kept {
+			if _, ok := held[m.Seq]; ok {
+				continue
+			}
 			if !known.add(m.ID) {
 				missing--
 				continue
@@ -184,10 +187,11 @@ func (q *Queue) browseKept(from, to uint64) (batch []Message, next uint64, err e
 	return batch, next, err
 }
 
-// countRange counts the messages that wait and whose sequences lie between from and to.
-func (q *Queue) countRange(from, to uint64) (n int, err error) {
-	removed := q.removed()
-	err = q.view(func(tx *bbolt.Tx) error {
+// heldRange returns the sequences of the range that are in the file's lanes, released a moment ago or not: those are neither
+// missing nor to be put in again, even if their release is carried out meanwhile.
+func (q *Queue) heldRange(from, to uint64) (map[uint64]struct{}, error) {
+	held := make(map[uint64]struct{})
+	err := q.view(func(tx *bbolt.Tx) error {
 		for _, l := range Lanes() {
 			c := tx.Bucket(laneBucket(l)).Cursor()
 			for k, _ := c.Seek(appendKey(nil, from)); k != nil; k, _ = c.Next() {
@@ -198,12 +202,10 @@ func (q *Queue) countRange(from, to uint64) (n int, err error) {
 				if seq > to {
 					break
 				}
-				if _, gone := removed[seq]; !gone {
-					n++
-				}
+				held[seq] = struct{}{}
 			}
 		}
 		return nil
 	})
-	return n, err
+	return held, err
 }

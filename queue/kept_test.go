@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -126,5 +127,41 @@ func TestResendIntoAFullQueue(t *testing.T) {
 	}
 	if s := q.Stats(); s.Messages != before || len(s.Losses) != 0 {
 		t.Errorf("%d messages and losses %v, want %d and none", s.Messages, s.Losses, before)
+	}
+}
+
+// What is released while a resend goes on is neither missing nor sent again.
+func TestResendWhileTheQueueDrains(t *testing.T) {
+	q := open(t, queue.Config{Path: filepath.Join(t.TempDir(), "queue.db"), KeepReleased: 256 << 10})
+	const messages = 400
+	for i := range messages {
+		put(t, q, text(queue.Normal, fmt.Sprint("reading ", i+1))[0])
+	}
+	released := make(chan error, 1)
+	go func() {
+		var err error
+		for seq := uint64(1); seq <= messages && err == nil; seq++ {
+			if err = q.Release(seq); err == nil && seq%8 == 0 {
+				err = q.Sync(context.Background())
+			}
+		}
+		released <- err
+	}()
+	for again, done := 0, false; !done; {
+		select {
+		case err := <-released:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+		default:
+		}
+		n, missing, err := q.Resend(t.Context(), 1, messages)
+		if err != nil || missing != 0 {
+			t.Fatalf("Resend = %d, %d missing, %v; want none missing", n, missing, err)
+		}
+		if again += n; again > messages {
+			t.Fatalf("%d of %d messages were put in again", again, messages)
+		}
 	}
 }

@@ -66,15 +66,7 @@ func (q *Queue) newTxn(full bool) *txn {
 		}
 		q.triesDirty = map[uint64]struct{}{}
 	}
-	if len(q.flights) > 0 {
-		t.inFlight = make(map[uint64]struct{}, len(q.flights))
-		for seq, f := range q.flights {
-			t.inFlight[seq] = struct{}{}
-			for _, more := range f.More {
-				t.inFlight[more] = struct{}{}
-			}
-		}
-	}
+	t.noteFlights()
 	return t
 }
 
@@ -176,6 +168,9 @@ func (t *txn) apply(b *batch) error {
 		if t.full || !t.q.gatherMore(b) {
 			break
 		}
+		t.q.mu.Lock()
+		t.noteFlights() // some may have left since the first round
+		t.q.mu.Unlock()
 		if err := t.q.makeReady(t.estimate(b.requests)); err != nil {
 			return t.q.writeFailed(err)
 		}
