@@ -24,7 +24,7 @@ import (
 type exact struct {
 	t     *testing.T
 	link  *link
-	queue *queue.Queue // set before the first message
+	queue *queue.Queue
 
 	mu        sync.Mutex
 	lose      int  // so many times it hangs up between taking a message and answering PUBREC
@@ -42,6 +42,15 @@ func newExact(t *testing.T) *exact {
 		return b.connect(resume), nil
 	}
 	return b
+}
+
+// run starts an agent whose only broker is b.
+func (b *exact) run(t *testing.T, change func(*agent.Config)) (*agent.Agent, *queue.Queue, func() error) {
+	t.Helper()
+	return run(t, b.link, func(c *agent.Config) {
+		b.queue = c.Queue
+		change(c)
+	})
 }
 
 // exactSession numbers what is published and says what the broker has received.
@@ -63,10 +72,8 @@ func (b *exact) connect(resume []agent.Resume) agent.Session {
 	if anew || b.forgets {
 		clear(b.stored)
 		resume = nil
-		if b.queue != nil {
-			if err := b.queue.ClearFlights(context.Background()); err != nil {
-				b.t.Error(err)
-			}
+		if err := b.queue.ClearFlights(context.Background()); err != nil {
+			b.t.Error(err)
 		}
 	}
 	b.mu.Unlock()
@@ -186,8 +193,7 @@ func (b *exact) readings() (list []string) {
 // drain has the broker take ten readings, the given ones of which are venom, and one every hour after them.
 func (b *exact) drain(change func(*agent.Config), venom ...int) agent.Status {
 	b.t.Helper()
-	a, q, stop := run(b.t, b.link, func(c *agent.Config) { withPoison(c); change(c) })
-	b.queue = q
+	a, _, stop := b.run(b.t, func(c *agent.Config) { withPoison(c); change(c) })
 	var want []string
 	for i := 1; i <= 34; i++ {
 		if i > 10 {
@@ -274,8 +280,7 @@ func TestReceivedIsOnlyReleased(t *testing.T) {
 			}
 			return connect(ctx, resume, report)
 		}
-		a, q, stop := run(t, b.link, withPoison)
-		b.queue = q
+		a, q, stop := b.run(t, withPoison)
 		var seqs []uint64
 		for i := range 3 {
 			seq, err := a.Accept(t.Context(), queue.Message{Topic: "a", QoS: 2, Payload: fmt.Append(nil, i)})
@@ -313,8 +318,7 @@ func TestSessionLost(t *testing.T) {
 				b := newExact(t)
 				b.lose, b.forgets = 1, forgets
 				var log bytes.Buffer
-				a, q, stop := run(t, b.link, func(c *agent.Config) { batching(c); c.Log = zerolog.New(&log) })
-				b.queue = q
+				a, _, stop := b.run(t, func(c *agent.Config) { batching(c); c.Log = zerolog.New(&log) })
 				for i := range 5 {
 					accept(t, a, queue.Message{Topic: "site/pump", QoS: 2, Payload: fmt.Append(nil, i)})
 				}

@@ -157,26 +157,26 @@ func TestBrokerThatPunishes(t *testing.T) {
 			agent := fieldpost(t, "agent", "run", "--config", conf)
 			agent.waitFor(`"message":"started"`, 10*time.Second)
 			sendOne(t, conf, "1")
+			// Each wait between two attempts grows, and nobody has minutes here. An attempt that goes on isn't disturbed.
+			status := func() (out string, link map[string]any) {
+				out, _, _ = call(t, "status", "--json", "--config", conf)
+				link = decode(t, out)["link"].(map[string]any)
+				if link["retry_at"] != nil {
+					if _, _, code := call(t, "reconnect", "--config", conf); code != 0 {
+						t.Fatal("the agent doesn't answer")
+					}
+				}
+				return out, link
+			}
 			eventually(t, "the reading arrives", time.Minute, func() bool {
-				if h.has("site/x") {
-					return true
-				}
-				// Each wait between two attempts grows; nobody has minutes here. An attempt that goes on isn't disturbed.
-				out, _, _ := call(t, "status", "--json", "--config", conf)
-				if decode(t, out)["link"].(map[string]any)["retry_at"] == nil {
-					return false
-				}
-				if _, _, code := call(t, "reconnect", "--config", conf); code != 0 {
-					t.Fatal("the agent doesn't answer")
-				}
-				return false
+				_, _ = status()
+				return h.has("site/x")
 			})
-			// The session stands from then on.
 			eventually(t, "a session that stands", 30*time.Second, func() bool {
-				out, _, _ := call(t, "status", "--json", "--config", conf)
+				out, link := status()
 				told := strings.Contains(out, "the broker refused the filter") || strings.Contains(out, "instead of answering the subscription")
 				// Where the status topic is punished while the subscription is unanswered, both may take the blame.
-				return decode(t, out)["link"].(map[string]any)["connected"] == true && (told || !h.subs && !h.deny)
+				return link["connected"] == true && (told || !h.subs && !h.deny)
 			})
 		})
 	}
