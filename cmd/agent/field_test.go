@@ -61,6 +61,7 @@ func TestFieldForYears(t *testing.T) {
 		group.Go(func() {
 			for n := uint64(0); time.Now().Before(deadline) && !t.Failed(); n++ {
 				sum.Add(judge(t, field.Replay{Seed: first + n<<8 + worker, Hours: 30 * 24}, false))
+				t.Logf("seed %d done, until now:\n%s", first+n<<8+worker, sum.String())
 			}
 		})
 	}
