@@ -76,6 +76,7 @@ func (q *Queue) tryCommit(b *batch, full bool) (err error) {
 	}
 	q.writeErrors = 0
 	q.measure()
+	s.committed(q.fileSize)
 	if err := s.inPlace(q.cfg.Path); err != nil {
 		return err
 	}

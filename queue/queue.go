@@ -136,6 +136,7 @@ func (q *Queue) start() error {
 	if err := q.load(); err != nil {
 		return err
 	}
+	s.letGo(q.fileSize) // after an unclean stop every page was read
 	q.lock.starts = 0
 	return q.lock.write(stateRunning)
 }

@@ -44,6 +44,8 @@ type store struct {
 	file  *os.File // bbolt's own handle; it closes it
 	epoch [8]byte
 	id    fileID
+
+	commits uint // with the turn
 }
 
 // openStore opens a file that exists and passed checkQuick. What bbolt panics about is returned as ErrDamaged.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -66,4 +68,36 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("parse(%q) = %q, want an error", args, area)
 		}
 	}
+}
+
+func TestCPUOfAProcess(t *testing.T) {
+	// The name of a program may contain brackets and blanks.
+	const stat = "12 (a) (b c) S 1 12 12 0 -1 4194560 900 0 0 0 123 45 0 0 20 0 9 0 100 1 2"
+	got, err := cpuOf(stat)
+	if want := 1680 * time.Millisecond; err != nil || got != want {
+		t.Errorf("got %v and %v, want %v", got, err, want)
+	}
+	if _, err := cpuOf("12 (a) S 1 2"); err == nil {
+		t.Error("a line that is cut short is taken for a figure")
+	}
+}
+
+func TestMemoryOfAProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "600")
+	p, err := watch(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.sample(); err != nil {
+		t.Error(err)
+	}
+	figures, err := p.memory("sleep")
+	if err != nil || len(figures) != 3 {
+		t.Errorf("got %v and %v, want three figures", figures, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	<-p.done // the sampling ends by itself
 }

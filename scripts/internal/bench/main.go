@@ -33,12 +33,13 @@ type figure struct {
 type measure func(ctx context.Context, count int) ([]figure, error)
 
 var areas = map[string]measure{
-	"air":   all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", airTests), peerClients),
-	"link":  all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
-	"peers": peerStores,
-	"queue": all(goBenchmarks("queue"), peerStores),
-	"size":  binarySizes,
-	"storm": figuresOfTests("mqttconn", "^TestFleetComesBackSlowly$"),
+	"air":       all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", airTests), peerClients),
+	"footprint": footprint,
+	"link":      all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
+	"peers":     peerStores,
+	"queue":     all(goBenchmarks("queue"), peerStores),
+	"size":      binarySizes,
+	"storm":     figuresOfTests("mqttconn", "^TestFleetComesBackSlowly$"),
 }
 
 // airTests are the tests of package main that measure bytes.
