@@ -344,6 +344,53 @@ func TestAGatheredFlightIsMadeAgain(t *testing.T) {
 	})
 }
 
+// What is sent in pieces after a session died of it is published from the queue. What had been sent after it waits for it, or a topic's
+// readings would arrive in another order.
+func TestWhatGoesAnewIsNotOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSession()
+		l := newLink()
+		attempts := 0
+		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
+			if attempts++; attempts == 1 {
+				return nil, errLost
+			}
+			for _, r := range resume {
+				r.Message.Seq = r.Flight.Seq
+				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
+			}
+			return s, nil
+		}
+		a, q, stop := run(t, l, batching)
+		accept(t, a, numbered(0, "a", 1, 5)...)
+		accept(t, a, queue.Message{Topic: "b", QoS: 2, Payload: []byte("6")})
+		for _, f := range []queue.Flight{{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}}, {Seq: 6, PacketID: 9}} {
+			if err := q.SaveFlight(t.Context(), f, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := q.AddAttempts(1, 2, 3); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		var got []string
+		for _, r := range s.resumed {
+			got = append(got, "resumed "+content(t, r.(*receipt)))
+		}
+		got = append(got, published(t, s)...)
+		want := []string{"resumed pump-07/batch b=6", "pump-07/batch a=1", "pump-07/batch a=2", "pump-07/batch a=3", "pump-07/batch a=4 a=5"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+		for _, r := range s.resumed {
+			r.(*receipt).finish(nil)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // With history beside the present each fills batches of its own, and the present isn't held up by history.
 func TestHistoryAndThePresentShareNoBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

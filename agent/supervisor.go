@@ -127,13 +127,19 @@ func (a *Agent) resume() ([]Resume, error) {
 		return nil, err
 	}
 	var list []Resume
+	anew := false // something is published anew, from the queue: what was sent after it must not arrive before it
 	for _, f := range flights {
 		r, ok, err := a.resumption(f)
 		if err != nil {
 			return nil, err
 		}
+		if anew && r.Message.Topic != "" && r.Message.QoS < 2 { // at QoS 2 it would be a second delivery
+			ok = false
+		}
 		if ok {
 			list = append(list, r)
+		} else {
+			anew = true
 		}
 	}
 	return list, nil
