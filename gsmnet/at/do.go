@@ -2,6 +2,7 @@ package at
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -101,7 +102,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 			}
 			limit.Reset(c.Timeout)
 		case Data:
-			if !c.Counted {
+			if !c.Counted || strings.HasPrefix(t.Text, pushedHead) { // pushed data answers no command
 				d.Handle(t)
 				continue
 			}

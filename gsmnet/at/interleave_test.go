@@ -29,14 +29,14 @@ func FuzzInterleaver(f *testing.F) {
 
 func interleave(t *testing.T, order, payload []byte) {
 	var want []string
-	between := func(pushed bool) string {
+	between := func() string {
 		if len(order) == 0 {
 			return ""
 		}
 		pick := order[0]
 		order = order[1:]
 		text := []string{"", "RING", "+QIRDI: 0,1,0", "+CREG: 2"}[pick%4]
-		if pushed && pick&4 != 0 {
+		if pick&4 != 0 {
 			header := fmt.Sprintf("IPD%dTCP:", len(payload))
 			want = append(want, header+string(payload))
 			return header + string(payload)
@@ -50,10 +50,10 @@ func interleave(t *testing.T, order, payload []byte) {
 	f := newFake(func(f *fake, line string) {
 		switch line {
 		case "AT+QISACK":
-			f.say(between(true) + "\r\n+QISACK: 9, 0, 9\r\n" + between(true) + "\r\nOK\r\n" + between(true))
+			f.say(between() + "\r\n+QISACK: 9, 0, 9\r\n" + between() + "\r\nOK\r\n" + between())
 		case "AT+QIRD=0,1,0,1024":
-			f.say(between(false) + fmt.Sprintf("\r\n+QIRD: 1.2.3.4:70,TCP,%d\r\n", len(payload)) + string(payload) + "\r\n" +
-				between(false) + "\r\nOK\r\n" + between(false))
+			f.say(between() + fmt.Sprintf("\r\n+QIRD: 1.2.3.4:70,TCP,%d\r\n", len(payload)) + string(payload) + "\r\n" +
+				between() + "\r\nOK\r\n" + between())
 		}
 	})
 	var urcs []string

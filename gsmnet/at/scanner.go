@@ -220,10 +220,13 @@ func (s *Scanner) endLine(b byte, emit func(Token)) {
 	}
 }
 
+// pushedHead begins the header of pushed data.
+const pushedHead = "IPD"
+
 // pushed recognises "IPD36:" and "IPD36TCP:", after which the data follows without a line end (G2.9, G2.11, G5.2).
 func (s *Scanner) pushed() {
 	text := string(s.line)
-	digits, ok := strings.CutPrefix(strings.TrimSuffix(text, ":"), "IPD")
+	digits, ok := strings.CutPrefix(strings.TrimSuffix(text, ":"), pushedHead)
 	if !ok {
 		return
 	}
