@@ -373,6 +373,7 @@ func TestWhatGoesAnewIsNotOvertaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		var got []string
 		for _, r := range s.resumed {
 			got = append(got, "resumed "+content(t, r.(*receipt)))
