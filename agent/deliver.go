@@ -22,7 +22,7 @@ var (
 type sent struct {
 	Receipt
 	members []uint64 // the sequences of the messages in it
-	orphan  bool     // resumed only to free its packet id: its messages are gone
+	orphan  bool     // resumed only to free its packet id: its messages were dropped
 }
 
 // serve delivers over one session until it ends or ctx does, and returns why it ended (nil: ctx). When it returns, nothing
@@ -68,7 +68,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	case ctx.Err() != nil:
 		return nil
 	case broke != nil:
-		if answered { // else it may have been presence that the broker didn't bear
+		if answered && !a.clings(c.trip, broke) { // else it may have been presence that the broker didn't bear
 			a.blame(c, broke)
 		}
 		return broke
@@ -142,7 +142,7 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 			c.suspects.held = append(c.suspects.held, suspect{parcel: parcel, flight: true})
 			continue
 		}
-		c.depart(sent{r, parcel.members(), was.orphan()})
+		c.depart(sent{r, parcel.members(), was.Gone})
 	}
 	c.gatherer = newGatherer(a.cfg.Queue, a.packer, resumed)
 	c.gatherer.apart = a.isSuspect
@@ -215,15 +215,23 @@ func (a *Agent) collect(receipts <-chan sent, t *trip) {
 		switch {
 		case r.orphan:
 			a.board.parted(len(r.members))
-		case err == nil:
-			if err := a.cfg.Queue.Release(r.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
-				a.cfg.Log.Error().Err(err).Uint64("seq", r.Seq()).Msg("message was delivered but can't be released; it will be sent again")
+			if err == nil {
+				a.release(r)
 			}
+		case err == nil:
+			a.release(r)
 			a.board.landed(r.members, true, time.Now())
 		default:
 			a.board.landed(r.members, false, time.Now())
 		}
 		t.landed(r, err == nil)
+	}
+}
+
+// release takes what has arrived out of the queue, or frees the packet id of what was dropped.
+func (a *Agent) release(s sent) {
+	if err := a.cfg.Queue.Release(s.members...); err != nil && !errors.Is(err, queue.ErrClosed) {
+		a.cfg.Log.Error().Err(err).Uint64("seq", s.Seq()).Msg("message was delivered but can't be released; it will be sent again")
 	}
 }
 

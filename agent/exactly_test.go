@@ -30,6 +30,7 @@ type exact struct {
 	lose      int  // so many times it hangs up between taking a message and answering PUBREC
 	hangsUp   bool // at venom, which it doesn't take
 	forgets   bool // its session at each connection
+	clings    bool // hangs up at what is only to be freed
 	stored    map[uint16]string
 	delivered []string
 	discarded int
@@ -78,7 +79,7 @@ func (b *exact) connect(resume []agent.Resume) agent.Session {
 	}
 	b.mu.Unlock()
 	for _, r := range resume {
-		if r.Message.Topic == "" && !r.Flight.Received {
+		if r.Message.Topic == "" && !r.Flight.Received && !r.Gone {
 			b.t.Errorf("packet id %d of message %d was given up", r.Flight.PacketID, r.Flight.Seq)
 		}
 		s.resume(r)
@@ -120,7 +121,7 @@ func (s *exactSession) Publish(ctx context.Context, p agent.Parcel) (agent.Recei
 		}
 	}
 	s.ids[p.Seq] = id
-	if err := s.broker.queue.SaveFlight(ctx, queue.Flight{Seq: p.Seq, PacketID: id, More: p.More}, true); err != nil && !errors.Is(err, queue.ErrNotFound) {
+	if err := s.broker.queue.SaveFlight(ctx, queue.Flight{Seq: p.Seq, PacketID: id, Exact: true, More: p.More}, true); err != nil && !errors.Is(err, queue.ErrNotFound) {
 		return nil, err
 	}
 	return s.session.Publish(ctx, p)
@@ -150,19 +151,23 @@ func (s *exactSession) take(r *receipt) {
 	defer b.mu.Unlock()
 	payload := string(r.message.Payload)
 	dead := &agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: errors.New("connection reset by peer")}
-	if b.hangsUp && strings.Contains(payload, "venom") {
+	if b.hangsUp && strings.Contains(payload, "venom") || b.clings && payload == "" {
 		s.end(dead)
 		return
 	}
-	if _, known := b.stored[id]; !known && payload != "" {
-		b.stored[id] = payload
+	held, known := b.stored[id]
+	if !known && payload != "" {
+		held = payload
+		b.stored[id] = held
 	}
 	if b.lose > 0 {
 		b.lose--
 		s.end(dead)
 		return
 	}
-	b.delivered = append(b.delivered, b.stored[id])
+	if held != "" { // else nothing was known under the id that was to be freed
+		b.delivered = append(b.delivered, held)
+	}
 	delete(b.stored, id)
 	r.finish(nil)
 	s.mu.Lock()
@@ -308,6 +313,67 @@ func TestReceivedIsOnlyReleased(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestPurgedInFlight purges what the broker has taken without an answer, which holds its packet id: nothing that follows is
+// swallowed as a repeat of it, unless the broker doesn't let go of the id even then and has to forget its session.
+func TestPurgedInFlight(t *testing.T) {
+	for name, tc := range map[string]struct {
+		clings    bool
+		discarded int
+	}{"freed": {false, 0}, "the broker hangs up at it": {true, 1}} {
+		for format, change := range map[string]func(*agent.Config){"single": func(*agent.Config) {}, "batch": batching} {
+			t.Run(name+", "+format, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newExact(t)
+					b.lose, b.clings = 1, tc.clings
+					connect := b.link.connect
+					var purge []uint64
+					b.link.connect = func(ctx context.Context, resume []agent.Resume, report agent.Report) (agent.Session, error) {
+						if len(resume) > 0 && purge != nil {
+							if err := b.queue.Drop(queue.ReasonPurged, purge...); err != nil {
+								t.Error(err)
+							}
+							purge = nil
+							return nil, errors.New("not now")
+						}
+						return connect(ctx, resume, report)
+					}
+					a, q, stop := b.run(t, func(c *agent.Config) { withPoison(c); change(c) })
+					var want []string
+					put := func(n int) (seqs []uint64) {
+						for i := range n {
+							want = append(want, fmt.Sprint("reading ", len(want)))
+							seq, err := a.Accept(t.Context(), queue.Message{Topic: "site/pump", QoS: 2, Payload: []byte(want[len(want)-1])})
+							if err != nil {
+								t.Fatal(i, err)
+							}
+							seqs = append(seqs, seq)
+						}
+						return seqs
+					}
+					purge = put(3)
+					time.Sleep(time.Minute)
+					put(3)
+					time.Sleep(24 * time.Hour)
+					got := slices.DeleteFunc(b.readings(), func(s string) bool { return slices.Contains(want[:3], s) })
+					if diff := cmp.Diff(want[3:], got); diff != "" {
+						t.Errorf("what was not purged (-want +got):\n%s", diff)
+					}
+					flights, err := q.Flights()
+					if err != nil || len(flights) > 0 || len(b.stored) > 0 || b.discarded != tc.discarded {
+						t.Errorf("in flight are %v (%v), the broker holds %v, and has forgotten %d sessions; want none, none and %d", flights, err, b.stored, b.discarded, tc.discarded)
+					}
+					if st := a.Status(); st.Queue.Messages != 0 || st.Delivery.InFlight != 0 || st.Delivery.Delivered != 3+1 {
+						t.Errorf("got %+v and %d waiting, want 3 delivered and a loss receipt", st.Delivery, st.Queue.Messages)
+					}
+					if err := stop(); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestSessionLost counts and tells that a broker doesn't know any more what was on its way.

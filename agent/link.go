@@ -139,14 +139,14 @@ type Link interface {
 type Resume struct {
 	Flight  queue.Flight
 	Message queue.Message
+	// Gone says that its messages have left the queue, dropped or purged: nothing but the packet id is left.
+	Gone bool
 	// Held says that its packet id stays taken and nothing is sent until a parcel is published under its sequence.
 	Held bool
-	// Anew says that its messages have to be published otherwise, at QoS 2: the broker has to forget its session first.
+	// Anew says that the broker has to forget its session first: its messages have to be published otherwise, at QoS 2, or the broker
+	// doesn't let go of its packet id.
 	Anew bool
 }
-
-// orphan says that nothing but the packet id is left.
-func (r Resume) orphan() bool { return r.Message.Topic == "" && !r.Flight.Received }
 
 // Session is a standing MQTT session.
 type Session interface {

@@ -70,7 +70,7 @@ func forgotten(s Session, resume []Resume) (messages int) {
 		return 0
 	}
 	for _, r := range resume {
-		if !r.Anew && !r.orphan() {
+		if !r.Anew && !r.Gone {
 			messages += 1 + len(r.Flight.More)
 		}
 	}
@@ -126,6 +126,7 @@ func (a *Agent) resume() ([]Resume, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.forgetStubborn(flights)
 	var list []Resume
 	anew := false // something is published anew, from the queue: what was sent after it must not arrive before it
 	for _, f := range flights {

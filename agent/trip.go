@@ -10,6 +10,7 @@ type trip struct {
 	mu     sync.Mutex          // guards what follows
 	more   map[uint64][]uint64 // the further messages of those parcels in flying that gather several
 	flying []uint64            // sent and not proved, by their first messages, in the order of their departure; what a session leaves here is unproved
+	freed  []uint64            // orphans that are to be freed, by the sequences that name their flights
 	open   int                 // of flying, those whose fate in this session is not known yet
 	proved int                 // messages of this session that have arrived
 	moved  chan struct{}       // capacity 1: open or proved has changed
@@ -25,6 +26,7 @@ func (t *trip) departed(members []uint64, orphan bool) {
 	defer t.mu.Unlock()
 	t.open++
 	if orphan {
+		t.freed = append(t.freed, members[0])
 		return
 	}
 	t.flying = append(t.flying, members[0])
@@ -44,7 +46,9 @@ func (t *trip) with(seq uint64) []uint64 {
 func (t *trip) landed(s sent, arrived bool) {
 	t.mu.Lock()
 	t.open--
-	if seq := s.Seq(); arrived && !s.orphan {
+	if seq := s.Seq(); arrived && s.orphan {
+		t.freed = slices.DeleteFunc(t.freed, func(s uint64) bool { return s == seq })
+	} else if arrived {
 		t.flying = slices.DeleteFunc(t.flying, func(s uint64) bool { return s == seq })
 		delete(t.more, seq)
 		t.proved++
@@ -68,4 +72,14 @@ func (t *trip) head() uint64 {
 		return 0
 	}
 	return t.flying[0]
+}
+
+// orphan is the oldest flight that the broker was asked to free and has not freed; 0: there is none.
+func (t *trip) orphan() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.freed) == 0 {
+		return 0
+	}
+	return t.freed[0]
 }

@@ -26,15 +26,16 @@ type fakeQueue struct {
 
 type queueState struct {
 	released map[uint64]bool
+	dropped  map[uint64]bool
 	flights  map[uint64]mqttconn.Flight
 }
 
 func (s queueState) clone() queueState {
-	return queueState{maps.Clone(s.released), maps.Clone(s.flights)}
+	return queueState{maps.Clone(s.released), maps.Clone(s.dropped), maps.Clone(s.flights)}
 }
 
 func newFakeQueue(qos byte, messages int) *fakeQueue {
-	q := &fakeQueue{now: queueState{map[uint64]bool{}, map[uint64]mqttconn.Flight{}}}
+	q := &fakeQueue{now: queueState{map[uint64]bool{}, map[uint64]bool{}, map[uint64]mqttconn.Flight{}}}
 	q.durable = q.now.clone()
 	for i := range messages {
 		q.messages = append(q.messages, mqttconn.Message{
@@ -85,6 +86,12 @@ func (q *fakeQueue) Clear(context.Context) error {
 	return nil
 }
 
+func (q *fakeQueue) wasDropped(seq uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.now.dropped[seq]
+}
+
 // release takes a message out, durable with the next commit.
 func (q *fakeQueue) release(seq uint64) {
 	q.mu.Lock()
@@ -92,6 +99,18 @@ func (q *fakeQueue) release(seq uint64) {
 	if !q.isKilled {
 		q.now.released[seq] = true
 		delete(q.now.flights, seq)
+	}
+}
+
+// drop takes a message out that is not to be delivered any more; its packet id stays known.
+func (q *fakeQueue) drop(seq uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range []*queueState{&q.now, &q.durable} {
+		s.dropped[seq] = !s.released[seq]
+		if f, ok := s.flights[seq]; ok && !f.Exact {
+			delete(s.flights, f.Seq)
+		}
 	}
 }
 
@@ -114,9 +133,12 @@ func (q *fakeQueue) start() (resume []mqttconn.Resume, left []mqttconn.Message) 
 		if q.now.released[m.Seq] {
 			continue
 		}
-		left = append(left, m)
-		if f, ok := q.now.flights[m.Seq]; ok {
-			resume = append(resume, mqttconn.Resume{Flight: f, Message: m})
+		r := mqttconn.Resume{Flight: q.now.flights[m.Seq]}
+		if !q.now.dropped[m.Seq] {
+			left, r.Message = append(left, m), m
+		}
+		if r.PacketID > 0 {
+			resume = append(resume, r)
 		}
 	}
 	return resume, left
@@ -164,6 +186,10 @@ func (q *fakeQueue) deliver(t *testing.T, s *mqttconn.Session, left []mqttconn.M
 			continue
 		}
 		m := q.messages[r.Seq()-1]
+		if q.wasDropped(m.Seq) {
+			q.release(m.Seq)
+			continue
+		}
 		if q.delivered != nil && !q.delivered(m) {
 			t.Errorf("message %d was released but has not arrived", m.Seq)
 		}

@@ -37,6 +37,11 @@ type entry struct {
 	receipt *Receipt
 }
 
+// flight is what is saved of a message before its packet leaves.
+func (e *entry) flight() *Flight {
+	return &Flight{Seq: e.seq, More: e.more, PacketID: e.id, Exact: e.qos == 2}
+}
+
 // ledger joins messages, packet ids, byte offsets and answers. It alone ends receipts.
 type ledger struct {
 	release       Release

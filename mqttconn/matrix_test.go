@@ -105,3 +105,64 @@ func (c matrixCase) verify(t *testing.T, got []string) {
 		t.Errorf("%d arrived of %d: %q", len(got), matrixMessages, got)
 	}
 }
+
+// TestDroppedInFlight has messages dropped at each moment of QoS 2, while the connection is cut: the broker goes on holding their
+// packet ids, under which it would swallow those that follow. All others arrive once, in order, and in the end it holds none.
+func TestDroppedInFlight(t *testing.T) {
+	cases := 0
+	for _, killed := range []bool{false, true} {
+		for _, early := range []bool{false, true} {
+			c := matrixCase{qos: 2, keeps: true, killed: killed, early: early}
+			for _, m := range c.run(t, "") {
+				if strings.Contains(m, "DISCONNECT") || strings.Contains(m, "CONNECT") {
+					continue
+				}
+				for _, dropped := range [][]uint64{{1}, {2}, {1, 2, 3}} {
+					cases++
+					t.Run(fmt.Sprintf("%v/%s/%v dropped", c, m, dropped), func(t *testing.T) { c.runDropping(t, m, dropped) })
+				}
+			}
+		}
+	}
+	t.Logf("%d cases", cases)
+}
+
+func (c matrixCase) runDropping(t *testing.T, cutAt string, dropped []uint64) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(2, matrixMessages)
+		b := &fakeBroker{cutAt: cutAt, early: c.early}
+		b.onCut = func() {
+			if c.killed {
+				q.kill()
+			}
+			for _, seq := range dropped {
+				q.drop(seq)
+			}
+		}
+		q.drain(t, b)
+		b.group.Wait()
+		var want, got []string
+		for seq := uint64(1); seq <= matrixMessages; seq++ {
+			if !slices.Contains(dropped, seq) {
+				want = append(want, fmt.Sprint("reading ", seq))
+			}
+		}
+		times := make(map[string]int)
+		for _, p := range b.payloads() {
+			if times[p]++; slices.Contains(want, p) {
+				got = append(got, p)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("what was not dropped (-want +got):\n%s", diff)
+		}
+		for p, n := range times {
+			if n > 1 {
+				t.Errorf("%s arrived %d times", p, n)
+			}
+		}
+		if len(b.session) > 0 {
+			t.Errorf("the broker still holds %v", b.session)
+		}
+	})
+}

@@ -91,12 +91,13 @@ type Flight struct {
 	Seq      uint64
 	PacketID uint16
 	Received bool
+	Exact    bool     // QoS 2: the broker holds the packet id until PUBREL
 	More     []uint64 // of the Message
 }
 
 // Resume is a flight of an earlier connection and its message. A message that is gone meanwhile has an empty topic:
-// its packet id is then freed at the broker with PUBREL, for a later QoS 2 message under an id that the broker still
-// holds would be taken for a repeat and swallowed.
+// its packet id, if the flight is exact, is then freed at the broker with PUBREL, for a later QoS 2 message under an id that
+// the broker still holds would be taken for a repeat and swallowed.
 type Resume struct {
 	Flight
 	Message Message
@@ -104,11 +105,11 @@ type Resume struct {
 }
 
 // releases says that only PUBREL may be sent.
-func (r Resume) releases() bool { return r.Received || r.Message.Topic == "" }
+func (r Resume) releases() bool { return r.Received || r.Exact && r.Message.Topic == "" }
 
 // rank orders flights under one packet id: the later one has it, but that of QoS 1 may be sent anew, and that of QoS 2 not.
 func (r Resume) rank() uint64 {
-	if r.Received || r.Message.QoS == 2 {
+	if r.releases() || r.Message.QoS == 2 {
 		return r.Seq | 1<<63
 	}
 	return r.Seq
@@ -129,7 +130,7 @@ func usable(flights []Resume) []Resume {
 type Journal interface {
 	// Save records f in place of an earlier flight of the same Seq. With durable it returns after f, and everything
 	// saved before it, would survive a power cut; without, it may return at once. A message that the caller's queue has
-	// dropped meanwhile is no error; any error ends the session.
+	// dropped meanwhile is no error, and a flight that is exact is kept all the same; any error ends the session.
 	Save(ctx context.Context, f Flight, durable bool) error
 	// Clear forgets every flight, durably.
 	Clear(ctx context.Context) error

@@ -80,7 +80,7 @@ func (g *guard) publishing(f frame, out *packet) error {
 	}
 	out.entry = e
 	if e.qos > 0 && !e.resumed {
-		out.flight = &Flight{Seq: e.seq, More: e.more, PacketID: e.id}
+		out.flight = e.flight()
 	}
 	return nil
 }
@@ -91,7 +91,8 @@ func (g *guard) releasing(f frame, out *packet) error {
 	if e == nil {
 		return fmt.Errorf("a PUBREL for packet id %d, which is free", f.id())
 	}
-	out.flight = &Flight{Seq: e.seq, More: e.more, PacketID: e.id, Received: true}
+	out.flight = e.flight()
+	out.flight.Received = true
 	return nil
 }
 
@@ -243,7 +244,8 @@ func (g *guard) take() (batch []packet, ok bool) {
 		if released, recorded := g.ledger.leaves(p.entry); released {
 			p.kind, p.bytes = typePubrel, pubrel(p.entry.id)
 			if !recorded {
-				p.flight = &Flight{Seq: p.entry.seq, More: p.entry.more, PacketID: p.entry.id, Received: true}
+				p.flight = p.entry.flight()
+				p.flight.Received = true
 			}
 		}
 	}

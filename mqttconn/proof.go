@@ -56,7 +56,7 @@ func fits(e *entry, kind byte) bool {
 	case kind == typePuback:
 		return e.qos == 1
 	case kind == typePubrec:
-		return e.qos == 2 && !e.release
+		return e.qos == 2 && !e.release && !e.received // one PUBREL is enough
 	case kind == typePubcomp:
 		return e.qos == 2 && e.received
 	}

@@ -41,7 +41,8 @@ func leftovers() []mqttconn.Resume {
 		{Flight: flight(20, 7, false), Message: message(20, 1)}, // out of the order of the ids: the queue's order counts
 		{Flight: flight(21, 5, true), Message: message(21, 2)},
 		{Flight: flight(22, 9, false), Message: message(22, 2)},
-		{Flight: flight(23, 11, false)}, // its message is gone
+		{Flight: mqttconn.Flight{Seq: 23, PacketID: 11, Exact: true}}, // its message is gone
+		{Flight: flight(28, 13, false)},                               // likewise, at QoS 1
 		{Flight: flight(24, 0, false), Message: message(24, 1)},
 		{Flight: flight(25, 3, false), Message: message(25, 0)},
 		{Flight: flight(26, 8, false), Message: message(26, 1)}, // the id belongs to the next one

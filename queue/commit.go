@@ -134,7 +134,11 @@ func (q *Queue) publish(t *txn) {
 	for _, r := range t.removals {
 		delete(q.removing, r.seq)
 	}
-	q.pruneFlightsLocked(t.gone)
+	news := false
+	for _, seq := range q.pruneFlightsLocked(t.gone, false) {
+		q.flightDirty[seq] = struct{}{}
+		news = q.waitLocked() || news
+	}
 	for _, seq := range t.gone {
 		delete(q.attempts, seq)
 	}
@@ -144,7 +148,7 @@ func (q *Queue) publish(t *txn) {
 	if t.cut {
 		q.cuts++
 	}
-	news := q.lossesLocked(t.now)
+	news = q.lossesLocked(t.now) || news
 	if q.wantCompact = q.compactable(); q.wantCompact {
 		news = true
 	}

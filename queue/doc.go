@@ -28,6 +28,6 @@
 // # Format
 //
 // Each lane is a bucket: the key is the message's sequence, the value a record whose layout is described in record.go.
-// A file has format 1, or 2 once a flight of several messages was noted in it.
+// A file has format 1, 2 once a flight of several messages was noted in it, or 3 once one was whose messages were dropped.
 // The page layout below is bbolt's, version 2; pages.go says what of it is relied on.
 package queue

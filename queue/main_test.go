@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		childCompact(os.Getenv(childPath))
 	case "cursor":
 		childCursor(os.Getenv(childPath))
+	case "orphans":
+		childOrphans(os.Getenv(childPath))
 	case "hold":
 		childHold(os.Getenv(childPath))
 	}

@@ -24,13 +24,14 @@ type model struct {
 	stored   []queue.Message // in the order of their sequences
 	read     map[uint64]bool // handed out by r
 	flights  map[uint64]queue.Flight
+	orphans  map[uint64]queue.Flight // of which only the packet id is left
 	attempts map[uint64]uint32
 	seq      uint64
 	made     int
 }
 
 func (m *model) open() {
-	q, err := queue.Open(queue.Config{Path: m.path, MaxBytes: 4 << 20, ReleaseWait: time.Hour, KeepReleased: 32 << 10})
+	q, err := queue.Open(queue.Config{Path: m.path, MaxBytes: 4 << 20, ReleaseWait: time.Hour, LossWait: 24 * time.Hour, KeepReleased: 32 << 10})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -81,6 +82,31 @@ func (m *model) release(t *rapid.T) {
 	if err := m.q.Release(seqs...); err != nil {
 		t.Fatal(err)
 	}
+	m.gone(seqs, func(f queue.Flight) {})
+	for _, seq := range seqs {
+		delete(m.orphans, seq)
+	}
+}
+
+func (m *model) drop(t *rapid.T) {
+	seqs := rapid.SliceOfN(rapid.Uint64Range(1, m.seq+2), 1, 8).Draw(t, "seqs")
+	if len(m.stored) > 0 {
+		f := m.flights[rapid.SampledFrom(m.stored).Draw(t, "of the flight of").Seq]
+		seqs = append(append(seqs, f.Seq), f.More...)
+	}
+	if err := m.q.Drop(queue.ReasonPurged, seqs...); err != nil {
+		t.Fatal(err)
+	}
+	m.gone(seqs, func(f queue.Flight) {
+		if f.Exact {
+			f.More = nil
+			m.orphans[f.Seq] = f
+		}
+	})
+}
+
+// gone takes messages out; ended is called for each flight of which none is left.
+func (m *model) gone(seqs []uint64, ended func(queue.Flight)) {
 	m.stored = slices.DeleteFunc(m.stored, func(s queue.Message) bool { return slices.Contains(seqs, s.Seq) })
 	for _, seq := range seqs {
 		delete(m.attempts, seq)
@@ -88,10 +114,12 @@ func (m *model) release(t *rapid.T) {
 	flights := map[uint64]queue.Flight{}
 	for _, f := range m.flights {
 		left := slices.DeleteFunc(append([]uint64{f.Seq}, f.More...), func(seq uint64) bool { return slices.Contains(seqs, seq) })
-		if len(left) > 0 {
-			f.Seq, f.More = left[0], left[1:]
-			flights[f.Seq] = f
+		if len(left) == 0 {
+			ended(f)
+			continue
 		}
+		f.Seq, f.More = left[0], left[1:]
+		flights[f.Seq] = f
 	}
 	m.flights = flights
 }
@@ -115,7 +143,7 @@ func (m *model) note(t *rapid.T) {
 		return
 	}
 	s := rapid.SampledFrom(m.stored).Draw(t, "message")
-	f := queue.Flight{Seq: s.Seq, PacketID: rapid.Uint16().Draw(t, "id"), Received: rapid.Bool().Draw(t, "received")}
+	f := queue.Flight{Seq: s.Seq, PacketID: rapid.Uint16().Draw(t, "id"), Received: rapid.Bool().Draw(t, "received"), Exact: s.QoS == 2}
 	flying := map[uint64]bool{}
 	for _, other := range m.flights {
 		flying[other.Seq] = true
@@ -128,7 +156,7 @@ func (m *model) note(t *rapid.T) {
 	}
 	if rapid.Bool().Draw(t, "gathered") {
 		for _, next := range m.stored {
-			if next.Seq > s.Seq && next.Seq < s.Seq+200 && !flying[next.Seq] {
+			if next.Seq > s.Seq && next.Seq < s.Seq+200 && next.QoS == s.QoS && !flying[next.Seq] {
 				f.More = append(f.More, next.Seq)
 			}
 		}
@@ -153,6 +181,17 @@ func (m *model) reopen(t *rapid.T) {
 		}
 	}
 	m.open()
+	for got, err := range m.q.All() { // receipts of what was dropped, written at the end
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Seq > m.seq && got.Topic == "fieldpost/loss" {
+			m.stored = append(m.stored, got)
+		}
+	}
+	for _, s := range m.stored {
+		m.seq = max(m.seq, s.Seq)
+	}
 }
 
 // compare is run after each step.
@@ -177,11 +216,15 @@ func (m *model) compare(t *rapid.T) {
 		t.Fatalf("All yields %d messages, want %d", i, len(want))
 	}
 	flights, err := m.q.Flights()
-	if err != nil || len(flights) != len(m.flights) {
-		t.Fatalf("Flights = %v, %v; want %v", flights, err, m.flights)
+	if err != nil || len(flights) != len(m.flights)+len(m.orphans) {
+		t.Fatalf("Flights = %v, %v; want %v and %v", flights, err, m.flights, m.orphans)
 	}
 	for _, f := range flights {
-		if want := m.flights[f.Seq]; f.PacketID != want.PacketID || f.Received != want.Received || !slices.Equal(f.More, want.More) {
+		want, ok := m.flights[f.Seq]
+		if !ok {
+			want = m.orphans[f.Seq]
+		}
+		if f.PacketID != want.PacketID || f.Received != want.Received || f.Exact != want.Exact || !slices.Equal(f.More, want.More) {
 			t.Fatalf("flight %v, want %v", f, want)
 		}
 	}
@@ -200,7 +243,7 @@ func TestAgainstAPlainSlice(t *testing.T) {
 		round++
 		m := &model{
 			t: t, path: filepath.Join(dir, fmt.Sprint(round), "queue.db"),
-			flights: map[uint64]queue.Flight{}, attempts: map[uint64]uint32{},
+			flights: map[uint64]queue.Flight{}, orphans: map[uint64]queue.Flight{}, attempts: map[uint64]uint32{},
 		}
 		m.open()
 		defer func() {
@@ -210,7 +253,7 @@ func TestAgainstAPlainSlice(t *testing.T) {
 			}
 		}()
 		t.Repeat(map[string]func(*rapid.T){
-			"put": m.put, "put more": m.put, "release": m.release, "next": m.next, "note": m.note, "reopen": m.reopen,
+			"put": m.put, "put more": m.put, "release": m.release, "drop": m.drop, "next": m.next, "note": m.note, "reopen": m.reopen,
 			"sync": func(t *rapid.T) {
 				if err := m.q.Sync(t.Context()); err != nil {
 					t.Fatal(err)

@@ -57,7 +57,8 @@ func isRefusal(err error) bool { return errors.Is(err, ErrFull) || errors.Is(err
 
 // Release removes messages that have arrived. It doesn't wait: the removal is durable with the next commit, or within
 // Config.ReleaseWait (Sync waits for it), and Readers no longer hand the messages out. Sequences that are not in the queue
-// are ignored. Release of a message also takes it out of its flight; of one that gathers several, release all at once.
+// are ignored. Release of a message also takes it out of its flight, and ends what is left of one whose messages were dropped;
+// of one that gathers several, release all at once.
 func (q *Queue) Release(seqs ...uint64) error { return q.remove("", seqs) }
 
 // Drop removes messages that can't be delivered, counts them under the reason and reports them in a loss receipt.
@@ -86,7 +87,7 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 				news = q.waitLocked() || news
 			}
 		}
-		q.forgetLocked(seqs)
+		q.forgetLocked(seqs, reason == "")
 	}
 	q.mu.Unlock()
 	if news {
@@ -96,8 +97,8 @@ func (q *Queue) remove(reason Reason, seqs []uint64) error {
 }
 
 // forgetLocked drops what was noted about messages. It is called with mu held.
-func (q *Queue) forgetLocked(seqs []uint64) {
-	for _, seq := range q.pruneFlightsLocked(seqs) {
+func (q *Queue) forgetLocked(seqs []uint64, arrived bool) {
+	for _, seq := range q.pruneFlightsLocked(seqs, arrived) {
 		q.flightDirty[seq] = struct{}{}
 	}
 	for _, seq := range seqs {

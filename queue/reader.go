@@ -140,7 +140,8 @@ func (r *Reader) take() (Message, bool, error) {
 		m := p.ahead[0]
 		p.ahead = p.ahead[1:]
 		p.last.Store(m.Seq)
-		if reason := r.overdue(&m); reason != "" {
+		// What is on its way for the first time may arrive yet; what was tried in vain has had its time.
+		if reason := r.overdue(&m); reason != "" && !(m.Attempts == 0 && r.q.flying(m.Seq)) {
 			if err := r.q.Drop(reason, m.Seq); err != nil {
 				return Message{}, false, err
 			}

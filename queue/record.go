@@ -107,6 +107,14 @@ func recordSum(seq uint64, rec []byte) uint32 {
 	return crc32.Update(sum, castagnoli, rec[recordHeader:])
 }
 
+// recordQoS is the QoS that a record tells, unchecked; 0 if there is none.
+func recordQoS(rec []byte) byte {
+	if len(rec) < recordHeader {
+		return 0
+	}
+	return rec[1] >> 2 & 3
+}
+
 // checkRecord reports whether the record is whole: a record of a newer format, of the wrong place or with a flipped bit
 // is not.
 func checkRecord(seq uint64, rec []byte) error {

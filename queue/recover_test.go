@@ -259,7 +259,7 @@ func TestNewerFormatIsRefusedAndLeftAlone(t *testing.T) {
 		}
 		_, err := queue.Open(queue.Config{Path: path})
 		var format *queue.FormatError
-		if !errors.As(err, &format) || format.Got != 9 || format.Want != 2 {
+		if !errors.As(err, &format) || format.Got != 9 || format.Want != 3 {
 			t.Errorf("Open: %v, want a FormatError", err)
 		}
 	}

@@ -86,7 +86,9 @@ func (q *Queue) snapshot() (Stats, uint64) {
 		s.Bytes += q.lanes[l].Bytes
 	}
 	for _, f := range q.flights {
-		s.InFlight += 1 + len(f.More)
+		if !f.orphan {
+			s.InFlight += 1 + len(f.More)
+		}
 	}
 	s.Releasing, s.LastSeq = len(q.removing), q.seq
 	s.Accepted, s.Released, s.Commits, s.Compactions = q.accepted, q.released, q.commits, q.compactions

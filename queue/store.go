@@ -19,7 +19,8 @@ import (
 const (
 	firstFormat    = 1
 	formatGathered = 2 // flights of several messages, whose packet ids an older program would give out again
-	fileFormat     = formatGathered
+	formatOrphans  = 3 // flights whose messages were dropped; likewise
+	fileFormat     = formatOrphans
 )
 
 // The buckets beside those of the lanes.

@@ -104,10 +104,11 @@ func (b sessionBook) connect(ctx context.Context, dial mqttconn.DialFunc, cfg mq
 // leave forgets the flights to another broker. That broker's being stale is on disk before they are gone, and they are gone
 // before those to the next broker begin: a crash in between resumes nothing at the wrong one.
 func (b sessionBook) leave(ctx context.Context, page *sessionPage) error {
-	open, err := b.exactlyOnce()
+	flights, err := b.queue.Flights()
 	if err != nil {
 		return err
 	}
+	open := slices.ContainsFunc(flights, func(f queue.Flight) bool { return f.Exact }) // whose packet ids the broker holds until PUBREL
 	if page.Flights != "" {
 		page.Stale[page.Flights] = page.Stale[page.Flights] || open
 		page.Flights = ""
@@ -138,20 +139,6 @@ func (b sessionBook) renew(ctx context.Context, clientID, broker string) error {
 		return err
 	}
 	return b.spoil(ctx, clientID, broker)
-}
-
-// exactlyOnce tells whether a flight of QoS 2 is on its way, whose packet id the broker holds until PUBREL.
-func (b sessionBook) exactlyOnce() (bool, error) {
-	flights, err := b.queue.Flights()
-	for _, f := range flights {
-		for _, seq := range append([]uint64{f.Seq}, f.More...) { // they have one QoS
-			m, err := b.queue.Get(seq)
-			if err != nil || m.QoS == 2 {
-				return true, nil
-			}
-		}
-	}
-	return false, err
 }
 
 func (b sessionBook) save(page sessionPage) error {
