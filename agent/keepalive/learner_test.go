@@ -189,12 +189,13 @@ func TestKeepsAwayFromTheEdge(t *testing.T) {
 			}
 		}
 		spend(2 * day)
-		if lost > 10 {
-			t.Fatalf("%d connections lost in the first two days, want at most 10; settled at %v", lost, l.Interval())
+		// Where patience ends within a minute there are thousands of silences a day, and more of them meet the edge by chance.
+		if most := 10 + pings/400; lost > most {
+			t.Fatalf("%d connections lost in the first two days, want at most %d; settled at %v", lost, most, l.Interval())
 		}
 		spend(12 * 7 * day)
-		if lost > 30 {
-			t.Fatalf("%d connections lost in the 12 weeks after, want at most 30; settled at %v", lost, l.Interval())
+		if most := 30 + pings/4000; lost > most {
+			t.Fatalf("%d connections lost in the 12 weeks after, want at most %d; settled at %v", lost, most, l.Interval())
 		}
 		bytes := pings*limits.Ping + lost*limits.Reconnect
 		sure := min(time.Duration(float64(patience)*(1-jitter)), keepalive.DefaultMost)
