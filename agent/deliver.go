@@ -37,7 +37,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 
 	publishing, stopWatching := a.publishing(ctx, s)
 	settled := a.announce(publishing, s)
-	c := &courier{agent: a, session: s, trip: t, out: receipts}
+	c := &courier{agent: a, session: s, trip: t, out: receipts, begun: time.Now()}
 	err := c.publish(publishing, resume)
 	parting := context.Cause(publishing)
 	stopWatching()
@@ -121,6 +121,7 @@ type courier struct {
 	session Session
 	trip    *trip
 	out     chan<- sent
+	begun   time.Time
 
 	gatherer *gatherer
 	suspects suspects

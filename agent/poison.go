@@ -19,7 +19,9 @@ import (
 //  3. If the session dies of it then, and of it alone once more, it is set aside: dropped from the queue, counted, and reported in
 //     a loss receipt.
 //
-// While nothing else can show that the broker works, a suspect is only tried again, alone and ever more rarely.
+// While nothing else can show that the broker works, a suspect is tried again, alone and ever more rarely. It is set aside only if it
+// is all that waits, and sessions that stood for long without it have died of it in a row: those were no bad link, for it had
+// answered pings, and where everything dies more than one message waits.
 //
 // At QoS 2 the broker may hold what has killed the session, under its packet id: what was gathered stays together under that id, also
 // when it is suspect. Only if sessions die of it alone is it taken apart, for which the broker has to forget its session.
@@ -27,6 +29,12 @@ import (
 const (
 	// deathsAlone is how often a session has to die of a lone message, the first time one that worked: once may be chance.
 	deathsAlone = 2
+	// deathsLone is how often a session has to die of a message for which nothing vouches, because it is the only one. With the
+	// pace below that takes about eleven hours: time enough to mend a broker that takes nothing at all.
+	deathsLone = 3
+	// standing is how long each of these sessions must have stood before: longer than any keepalive, so that the way has answered
+	// after silences as long as the one before the message.
+	standing = time.Hour
 	// A suspect that nothing else vouches for is tried at this pace, since each time costs a connection.
 	firstTrial = 10 * time.Minute
 	lastTrial  = 6 * time.Hour
@@ -42,6 +50,7 @@ var ErrUndeliverable = errors.New("agent: message can't be sent")
 // trial is what happened to one suspect. It belongs to the delivering goroutine, as all that follows.
 type trial struct {
 	deaths int       // alone, from the first one in a session that worked
+	lone   int       // as the only message that waits, in sessions that had stood
 	split  bool      // several that were gathered, and have to be sent one by one
 	next   time.Time // not before, without a voucher
 }
@@ -58,6 +67,7 @@ type suspects struct {
 	idle    bool   // there was nothing else to send
 	alone   uint64 // the one that is on its way alone; 0: none
 	vouched bool   // something else had arrived before it left
+	lone    bool   // the session had stood without it, and nothing else waits
 }
 
 func (a *Agent) isSuspect(m queue.Message) bool {
@@ -128,6 +138,7 @@ func (c *courier) publishAlone(ctx context.Context, s suspect) error {
 	}
 	_, proved := c.trip.state()
 	c.suspects.alone, c.suspects.vouched = s.parcel.Seq, proved > 0
+	c.suspects.lone = time.Since(c.begun) >= standing && c.agent.cfg.Queue.Stats().Waiting == len(s.parcel.members())
 	var err error
 	if s.flight {
 		err = c.publishParcel(ctx, s.parcel)
@@ -187,12 +198,16 @@ func (a *Agent) blame(c *courier, err error) {
 	if culprit == 0 {
 		return
 	}
-	if trial := a.trial(culprit); culprit == s.alone && (s.vouched || trial.deaths > 0) {
-		trial.deaths++
+	if trial := a.trial(culprit); culprit == s.alone {
+		if s.vouched || trial.deaths > 0 {
+			trial.deaths++
+		} else if s.lone {
+			trial.lone++
+		}
 		switch {
-		case trial.deaths < deathsAlone:
+		case trial.deaths < deathsAlone && trial.lone < deathsLone:
 		case len(t.with(culprit)) > 0:
-			trial.deaths, trial.split = 0, true
+			trial.deaths, trial.lone, trial.split = 0, 0, true
 		default:
 			a.setAside(culprit, err)
 			return

@@ -175,6 +175,79 @@ func TestNoPoisonWhereNothingWorks(t *testing.T) {
 	}
 }
 
+// The only message that waits is set aside when sessions that stand without it die of it, and is kept while anything else may be
+// the cause: a link that breaks at it, sessions that don't stand anyway, or another message that dies too.
+func TestLonePoison(t *testing.T) {
+	for name, tc := range map[string]struct {
+		messages []string
+		silent   bool          // the broker doesn't answer for it, instead of hanging up
+		breaks   bool          // the link breaks whenever something is sent
+		stands   time.Duration // no session stands for longer; 0: each does
+		want     uint64        // set aside
+	}{
+		"the broker hangs up":           {messages: []string{"poison"}, want: 1},
+		"the broker doesn't answer":     {messages: []string{"poison"}, silent: true, want: 1},
+		"the link breaks":               {messages: []string{"poison"}, breaks: true},
+		"no session stands":             {messages: []string{"poison"}, stands: 30 * time.Minute},
+		"there is another that dies":    {messages: []string{"poison 1", "poison 2"}},
+		"nobody has asked for a search": {messages: []string{"poison"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newTouchy(func(payload string) bool { return poisonous(payload) && !tc.silent && !tc.breaks })
+				if tc.silent {
+					b.silent = poisonous
+				}
+				healthy := b.link.connect
+				b.link.connect = func(ctx context.Context, r []agent.Resume, report agent.Report) (agent.Session, error) {
+					if tc.breaks {
+						fragile := newSession()
+						go func() {
+							select {
+							case <-fragile.published:
+								fragile.end(errLost)
+							case <-fragile.done:
+							}
+						}()
+						return fragile, nil
+					}
+					s, err := healthy(ctx, r, report)
+					if tc.stands > 0 {
+						time.AfterFunc(tc.stands, func() { s.(*session).end(&agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: errors.New("connection reset by peer")}) })
+					}
+					return s, err
+				}
+				a, _, stop := run(t, b.link, func(c *agent.Config) {
+					if withPoison(c); name == "nobody has asked for a search" {
+						c.PoisonAfter = 0
+					}
+				})
+				for _, payload := range tc.messages {
+					put(t, a, "site/pump", payload)
+				}
+				time.Sleep(9 * time.Hour)
+				if n := a.Status().Queue.Dropped[string(queue.ReasonPoison)]; n != 0 {
+					t.Errorf("%d were set aside within 9 hours, want none yet", n)
+				}
+				time.Sleep(87 * time.Hour)
+				st := a.Status()
+				if n := st.Queue.Dropped[string(queue.ReasonPoison)]; n != tc.want {
+					t.Errorf("%d were set aside in 4 days, want %d", n, tc.want)
+				}
+				if want := uint64(len(tc.messages)) - tc.want; uint64(st.Queue.Messages) != want {
+					t.Errorf("%d wait, want %d", st.Queue.Messages, want)
+				}
+				if tc.want > 0 && st.Delivery.Delivered != 1 {
+					t.Errorf("%d were delivered, want the loss receipt", st.Delivery.Delivered)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // A message that MQTT can't carry at all needs no trial.
 func TestUndeliverable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
