@@ -74,6 +74,8 @@ type Agent struct {
 	forNet   atomic.Bool   // the wait, if there is one, ends when the network is back
 
 	trials map[uint64]*trial // by sequence; supervising goroutine only
+	// wary says that the broker has ended a session instead of answering what it was asked or told; likewise.
+	wary bool
 	// stubborn counts the sessions that have died of freeing a packet id, by the sequence of its flight; supervising goroutine only.
 	stubborn map[uint64]int
 }

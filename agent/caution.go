@@ -11,7 +11,7 @@ type Caution struct {
 }
 
 const (
-	// mostStrikes in a row are hardly chance: coverage too can end in the second between a message and its answer.
+	// mostStrikes in a row are hardly chance: a broker can stop in the second between a message and its answer.
 	mostStrikes = 3
 	// cautious is how long nothing is tried then: somebody may have changed what the broker allows.
 	cautious = 24 * time.Hour
@@ -20,7 +20,7 @@ const (
 // Allows reports whether to try it on this connection.
 func (c *Caution) Allows(now time.Time) bool { return !now.Before(c.until) }
 
-// Ended notes that a connection on which it was tried has ended, and whether the broker had answered for it. It reports
+// Ended notes that the broker has ended a connection on which it was tried, or that it has answered for it. It reports
 // whether it is given up from now on.
 func (c *Caution) Ended(answered bool, now time.Time) (gaveUp bool) {
 	if answered {

@@ -36,7 +36,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	}()
 
 	publishing, stopWatching := a.publishing(ctx, s)
-	settled := a.announce(publishing, s)
+	announced := a.announce(publishing, s)
 	c := &courier{agent: a, session: s, trip: t, out: receipts, begun: time.Now()}
 	err := c.publish(publishing, resume)
 	parting := context.Cause(publishing)
@@ -62,15 +62,12 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	defer cancel()
 	closeErr := s.Close(closeCtx)
 	<-collected
-	answered := settled()
+	a.accuse(c, announced, broke)
 
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case broke != nil:
-		if answered && !a.clings(c.trip, broke) { // else it may have been presence that the broker didn't bear
-			a.blame(c, broke)
-		}
 		return broke
 	case parting != nil:
 		return parting
@@ -123,6 +120,7 @@ type courier struct {
 	out     chan<- sent
 	begun   time.Time
 
+	resumed  map[uint64]bool // what the session has sent before all else
 	gatherer *gatherer
 	suspects suspects
 }
@@ -131,13 +129,13 @@ type courier struct {
 // isn't published again.
 func (c *courier) publish(ctx context.Context, resume []Resume) error {
 	a := c.agent
-	resumed := make(map[uint64]bool)
+	c.resumed = make(map[uint64]bool)
 	for _, r := range c.session.Resumed() {
 		was := resumeOf(resume, r.Seq())
 		parcel := Parcel{Message: was.Message, More: was.Flight.More}
 		parcel.Seq = r.Seq()
 		for _, seq := range parcel.members() {
-			resumed[seq] = true
+			c.resumed[seq] = true
 		}
 		if was.Held {
 			c.suspects.held = append(c.suspects.held, suspect{parcel: parcel, flight: true})
@@ -145,7 +143,7 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 		}
 		c.depart(sent{r, parcel.members(), was.Gone})
 	}
-	c.gatherer = newGatherer(a.cfg.Queue, a.packer, resumed)
+	c.gatherer = newGatherer(a.cfg.Queue, a.packer, c.resumed)
 	c.gatherer.apart = a.isSuspect
 	if l := a.cfg.Account; l != nil && l.Ledger.Limited() {
 		c.gatherer.reader.Limit(a.allowed)

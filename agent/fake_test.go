@@ -50,6 +50,7 @@ type session struct {
 	resumed   []agent.Receipt
 	done      chan struct{}
 	until     time.Time
+	settled   chan struct{} // nil: at once
 
 	mu   sync.Mutex
 	err  error
@@ -61,6 +62,8 @@ func newSession() *session {
 }
 
 var errLost = &agent.LinkError{Cause: agent.CauseLost, Err: errors.New("the connection was lost")}
+
+var errHungUp = &agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: errors.New("connection reset by peer")}
 
 func (s *session) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, error) {
 	if err := ctx.Err(); err != nil {
@@ -80,6 +83,19 @@ func (s *session) Publish(ctx context.Context, p agent.Parcel) (agent.Receipt, e
 
 func (s *session) Resumed() []agent.Receipt { return s.resumed }
 func (s *session) Done() <-chan struct{}    { return s.done }
+func (s *session) Settled() <-chan struct{} {
+	if s.settled == nil {
+		return closed()
+	}
+	return s.settled
+}
+
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
 func (s *session) Until() time.Time         { return s.until }
 func (s *session) Bytes() (up, down uint64) { return 10, 5 }
 

@@ -155,6 +155,9 @@ type Session interface {
 	Publish(ctx context.Context, p Parcel) (Receipt, error)
 	// Resumed returns the receipts of the parcels that the broker's session still knows and that are on their way again.
 	Resumed() []Receipt
+	// Settled is closed when the broker has answered what it was asked beside delivery, such as a subscription; at once if there is
+	// nothing. A session that ends before never closes it.
+	Settled() <-chan struct{}
 	// Done is closed when the session has ended; Err then says why.
 	Done() <-chan struct{}
 	Err() error

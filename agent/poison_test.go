@@ -213,7 +213,7 @@ func TestLonePoison(t *testing.T) {
 					}
 					s, err := healthy(ctx, r, report)
 					if tc.stands > 0 {
-						time.AfterFunc(tc.stands, func() { s.(*session).end(&agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: errors.New("connection reset by peer")}) })
+						time.AfterFunc(tc.stands, func() { s.(*session).end(errHungUp) })
 					}
 					return s, err
 				}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -63,19 +64,18 @@ func (p *presence) snapshot() *PresenceStatus {
 	return &s
 }
 
-// announce says online on a new session. What it returns is to be called when the session has ended, and tells whether the
-// broker has put up with that.
-func (a *Agent) announce(ctx context.Context, s Session) (settled func() bool) {
-	fine := func() bool { return true }
-	p := a.presence
-	if p.cfg.Topic == "" {
-		return fine
+// announce says online on a new session; the receipt is nil if that is left out. After a session that the broker has ended
+// instead of answering, each thing that may be the reason waits for the answer to the one before.
+func (a *Agent) announce(ctx context.Context, s Session) Receipt {
+	if a.wary {
+		await(ctx, s.Settled())
 	}
+	p := a.presence
 	p.mu.Lock()
-	allowed := p.caution.Allows(time.Now())
+	allowed := p.cfg.Topic != "" && p.caution.Allows(time.Now())
 	p.mu.Unlock()
 	if !allowed {
-		return fine
+		return nil
 	}
 	waiting := QueueStatusOf(a.cfg.Queue).Messages
 	state := presenceState{State: presenceOnline, Version: a.cfg.Version, Boot: p.cfg.Boot, Waiting: &waiting}
@@ -86,29 +86,68 @@ func (a *Agent) announce(ctx context.Context, s Session) (settled func() bool) {
 		}
 	}
 	receipt := a.publishPresence(ctx, s, state)
-	if receipt == nil {
-		return fine
+	if a.wary && receipt != nil {
+		await(ctx, receipt.Done())
 	}
-	return func() bool { return a.settlePresence(receipt) }
+	return receipt
 }
 
-// settlePresence looks, after the end of a session, whether the broker had put up with the message.
-func (a *Agent) settlePresence(receipt Receipt) (answered bool) {
-	<-receipt.Done() // at the latest with the session
-	answered = receipt.Err() == nil
+// await waits for an answer, but not for one that never comes.
+func await(ctx context.Context, answer <-chan struct{}) {
+	select {
+	case <-answer:
+	case <-ctx.Done():
+	case <-time.After(30 * time.Second): // a round trip over GPRS takes up to ten
+	}
+}
+
+// accuse finds what a session has ended over. The broker reads in order, so it is the first that has no answer: what was resumed,
+// what it was asked (which the link counts by itself), presence, the other readings.
+func (a *Agent) accuse(c *courier, presence Receipt, broke error) {
+	asked, told := isClosed(c.session.Settled()), true
+	if presence != nil {
+		<-presence.Done() // at the latest with the session
+		told = presence.Err() == nil
+	}
+	var le *LinkError
+	hungUp := errors.As(broke, &le) && le.HungUp
+	resumed := c.resumed[c.trip.head()] || c.trip.orphan() != 0
+	if asked && told {
+		a.wary = false
+	} else if hungUp {
+		a.wary = true
+	}
+	if presence != nil && (told || hungUp && asked && !resumed) {
+		a.settlePresence(told)
+	}
+	if broke != nil && (resumed || asked && told) && !a.clings(c.trip, broke) {
+		a.blame(c, broke)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// settlePresence notes whether the broker has put up with the message.
+func (a *Agent) settlePresence(answered bool) {
 	p := a.presence
 	p.mu.Lock()
 	gaveUp := p.caution.Ended(answered, time.Now())
 	p.status.Error = ""
 	if gaveUp {
-		p.status.Error = "the broker ends the connection instead of taking it: left out for a day; allow the device to publish there, or set presence.topic to off"
+		p.status.Error = "left out for a day: the broker ends the connection over it; allow the device to publish there, or set presence.topic to off"
 	}
 	p.mu.Unlock()
 	if gaveUp {
 		a.cfg.Log.Warn().Str("topic", p.cfg.Topic).Msg("presence is left out for a day: each of the last connections ended instead of the broker's answer to it. " +
 			"Allow the device to publish there, or set presence.topic to off")
 	}
-	return answered
 }
 
 // lastWord says why the device parts from a broker that it could stay with, and adds the proof of that to what is waited for.

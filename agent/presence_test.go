@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +106,7 @@ func TestPresenceThatIsPunished(t *testing.T) {
 			if len(s.published) == 0 {
 				t.Fatal("presence was not published")
 			}
-			s.end(errLost)
+			s.end(errHungUp)
 		}
 		put(t, a, "site/x", "1")
 		s := <-sessions
@@ -125,6 +126,114 @@ func TestPresenceThatIsPunished(t *testing.T) {
 			t.Errorf("a day later: %+v", st)
 		}
 	})
+}
+
+// A link that is lost before the answer says nothing about the broker.
+func TestPresenceOverABadLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink()
+		sessions := lifeOf(l)
+		a, _, _ := run(t, l, withPresence)
+		for range 10 {
+			s := <-sessions
+			synctest.Wait()
+			if len(s.published) != 1 {
+				t.Fatal("presence was not published")
+			}
+			s.end(errLost)
+		}
+		if st := a.Status().Presence; st.Error != "" {
+			t.Errorf("given up: %+v", st)
+		}
+	})
+}
+
+// TestOneSuspectAtATime has a broker that ends the session over one of what was asked of it and told at its beginning. That one is
+// found, and nothing else is blamed.
+func TestOneSuspectAtATime(t *testing.T) {
+	for name, tc := range map[string]struct {
+		subscription, presence, reading bool // which the broker doesn't bear
+	}{
+		"the subscription": {subscription: true},
+		"presence":         {presence: true},
+		"the reading":      {reading: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLink()
+				sessions := make(chan *session, 10)
+				var mu sync.Mutex
+				var subscribing agent.Caution // as the link has it; guarded by mu
+				l.connect = func(context.Context, []agent.Resume, agent.Report) (agent.Session, error) {
+					s := newSession()
+					mu.Lock()
+					if subscribing.Allows(time.Now()) {
+						s.settled = make(chan struct{})
+					}
+					mu.Unlock()
+					sessions <- s
+					return s, nil
+				}
+				a, q, _ := run(t, l, func(c *agent.Config) { withPresence(c); withPoison(c) })
+				seq := put(t, a, "site/x", "1")
+				var order []string
+				for i := range 4 {
+					s := <-sessions
+					order = append(order, "session")
+					hungUp := false
+					if asked := s.settled; asked != nil {
+						order = append(order, "subscription")
+						time.Sleep(time.Second)
+						if hungUp = tc.subscription; !hungUp {
+							close(asked)
+						}
+						mu.Lock()
+						subscribing.Ended(!hungUp, time.Now())
+						mu.Unlock()
+					}
+					for until := time.Now().Add(2 * time.Second); !hungUp && time.Now().Before(until); {
+						synctest.Wait()
+						select {
+						case r := <-s.published:
+							if r.message.Topic == "pump-07/status" {
+								order = append(order, "presence")
+								hungUp = tc.presence
+							} else {
+								order = append(order, "reading")
+								hungUp = tc.reading
+							}
+							if !hungUp {
+								r.finish(nil)
+							}
+						default:
+							time.Sleep(100 * time.Millisecond)
+						}
+					}
+					for len(s.published) > 0 {
+						r := <-s.published
+						order = append(order, "beside it "+r.message.Topic)
+						if i > 0 {
+							t.Errorf("session %d: %s was on its way beside what it died of", i+1, r.message.Topic)
+						}
+					}
+					s.end(errHungUp)
+				}
+				synctest.Wait()
+				m, err := q.Get(seq)
+				if tc.reading != (err == nil && m.Attempts > 0) {
+					t.Errorf("the reading: %d attempts in vain, %v; the broker saw %v", m.Attempts, err, order)
+				}
+				if st := a.Status().Presence; tc.presence != (st.Error != "") {
+					t.Errorf("presence: %+v; the broker saw %v", st, order)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if gaveUp := !subscribing.Allows(time.Now()); tc.subscription != gaveUp {
+					t.Errorf("the subscription was given up: %v; the broker saw %v", gaveUp, order)
+				}
+			})
+		})
+	}
 }
 
 func TestCaution(t *testing.T) {

@@ -230,6 +230,18 @@ func (l *ledger) began(id uint16, qos byte, size int) (*entry, error) {
 	return e, nil
 }
 
+// resuming tells whether the broker hasn't answered for something that was sent before all else in this session.
+func (l *ledger) resuming() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.byID {
+		if e.resumed && !e.held && (e.release || !e.received) {
+			return true
+		}
+	}
+	return false
+}
+
 // find returns the message under a packet id, or nil.
 func (l *ledger) find(id uint16) *entry {
 	l.mu.Lock()

@@ -37,6 +37,7 @@ type Session struct {
 	quiet    time.Duration // likewise: how long nothing had moved
 	done     chan struct{} // the session has ended
 	standing chan struct{} // closed when the broker has accepted it
+	settled  chan struct{} // closed when it has answered for the subscriptions
 	stopped  chan struct{} // and every goroutine of it
 }
 
@@ -87,7 +88,7 @@ func newSession(lower *lowerConn, conn net.Conn, cfg Config) *Session {
 	s := &Session{
 		lower: lower, inbox: newInbox(), handler: cfg.Handler,
 		turn: make(chan struct{}, 1), done: make(chan struct{}), stopped: make(chan struct{}),
-		standing: make(chan struct{}),
+		standing: make(chan struct{}), settled: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel

@@ -16,6 +16,10 @@ type Subscription struct {
 	QoS    byte
 }
 
+// Settled is closed when the broker has answered for the subscriptions of the configuration, with yes or no; at once if it wasn't
+// asked. A session that ends before never closes it.
+func (s *Session) Settled() <-chan struct{} { return s.settled }
+
 // settle brings the session's subscriptions to those of the configuration, tells Subscribed what the broker holds then,
 // and ends. What a kept session has already is not asked for again, for that costs a round trip and its bytes each time.
 func (s *Session) settle(ctx context.Context, cfg Config) {
@@ -25,6 +29,7 @@ func (s *Session) settle(ctx context.Context, cfg Config) {
 		return
 	}
 	if cfg.Clean || len(cfg.Subscriptions)+len(cfg.Kept) == 0 {
+		close(s.settled)
 		return
 	}
 	var held []Subscription
@@ -55,8 +60,15 @@ func (s *Session) settle(ctx context.Context, cfg Config) {
 		}
 		held = append(held, want)
 	}
+	cut := slices.ContainsFunc(faults, func(err error) bool { return CauseOf(err) != CauseCredentials })
+	if cut && s.ledger.resuming() {
+		return // the broker has ended the session before it came to the subscriptions
+	}
 	if cfg.Subscribed != nil && (asked || !s.present) {
 		cfg.Subscribed(held, errors.Join(faults...))
+	}
+	if !cut {
+		close(s.settled)
 	}
 }
 

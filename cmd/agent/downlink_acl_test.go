@@ -174,10 +174,15 @@ func TestBrokerThatPunishes(t *testing.T) {
 			})
 			eventually(t, "a session that stands", 30*time.Second, func() bool {
 				out, link := status()
-				told := strings.Contains(out, "the broker refused the filter") || strings.Contains(out, "instead of answering the subscription")
-				// Where the status topic is punished while the subscription is unanswered, both may take the blame.
-				return link["connected"] == true && (told || !h.subs && !h.deny)
+				refused := strings.Contains(out, "the broker refused the filter")
+				punished := strings.Contains(out, "no commands for a day")
+				presence := strings.Contains(out, "left out for a day")
+				return link["connected"] == true && refused == h.deny && punished == h.subs && presence == (h.topic != "")
 			})
+			out, _, _ := call(t, "status", "--config", conf)
+			if said := strings.Contains(out, "presence         left out for a day: the broker ends the connection over it"); said != (h.topic != "") {
+				t.Errorf("status says that presence is left out: %v:\n%s", said, out)
+			}
 		})
 	}
 }

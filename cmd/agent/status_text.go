@@ -59,6 +59,9 @@ func statusParts(st agent.Status) []part {
 			who.full = append(who.full, fact{"alarm", m.Alarm})
 		}
 	}
+	if p := st.Presence; p != nil && p.Error != "" {
+		who.full = append(who.full, fact{"presence", p.Error})
+	}
 	steps := part{full: stepFacts(st), short: func() []fact { return shortStepFacts(st) }}
 	keepalive := part{}
 	if k := st.Link.Keepalive; k != nil {

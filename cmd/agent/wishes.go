@@ -90,7 +90,7 @@ func (w *wishes) subscribed(broker string, held []mqttconn.Subscription, err err
 	w.mu.Lock()
 	caution := w.subscribing[broker]
 	gaveUp := false
-	if cause != mqttconn.CauseClosed && cause != mqttconn.CauseCanceled {
+	if answered || cause == mqttconn.CauseHungUp { // else it was the link, or we, who ended it
 		gaveUp = caution.Ended(answered, time.Now())
 	}
 	if w.subscribing == nil {
