@@ -1,6 +1,8 @@
 package mqttconn
 
 import (
+	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +70,14 @@ func (c *lowerConn) Write(p []byte) (int, error) {
 		c.moved(true, n)
 	}
 	return n, err
+}
+
+// drain reads on, for at most so long, until the far end closes the connection.
+func (c *lowerConn) drain(ctx context.Context, most time.Duration) {
+	_ = c.SetReadDeadline(time.Now().Add(most))
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_, _ = io.Copy(io.Discard, c)
 }
 
 // quiet is how long nothing has moved in either direction, and how long nothing was sent.

@@ -296,7 +296,7 @@ func (g *guard) transmit(batch []packet) error {
 			Err: fmt.Errorf("a write to %s was stuck for %v", g.lower.RemoteAddr(), g.writeTimeout)})
 	})
 	g.speaks()
-	_, err := g.conn.Write(out)
+	err := g.write(out, batch[len(batch)-1].kind == typeDisconnect)
 	watchdog.Stop()
 	if err != nil {
 		return err
@@ -304,4 +304,13 @@ func (g *guard) transmit(batch []packet) error {
 	g.air.sent(batch)
 	g.ledger.wrote(entries, g.lower.Written())
 	return nil
+}
+
+// write writes a batch; nothing follows the last one.
+func (g *guard) write(out []byte, last bool) error {
+	if t, ok := g.conn.(*secureConn); ok && last {
+		return t.WriteLast(out)
+	}
+	_, err := g.conn.Write(out)
+	return err
 }

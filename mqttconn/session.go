@@ -2,7 +2,6 @@ package mqttconn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -76,10 +75,9 @@ func open(ctx context.Context, dial DialFunc, cfg Config) (*lowerConn, net.Conn,
 	if cfg.TLS == nil {
 		return lower, lower, nil
 	}
-	conn := tls.Client(lower, cfg.TLS)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = lower.Close()
-		return nil, nil, handshakeError(fmt.Errorf("TLS handshake with %s: %w", lower.RemoteAddr(), err))
+	conn, err := secure(ctx, lower, cfg.TLS)
+	if err != nil {
+		return nil, nil, err
 	}
 	return lower, conn, nil
 }
@@ -354,12 +352,14 @@ func (s *Session) leave(ctx context.Context) {
 	select {
 	case <-s.guard.flushed:
 		<-left
-		if t, ok := s.guard.conn.(*tls.Conn); ok {
-			_ = t.Close() // close_notify
-		}
+		s.lower.drain(ctx, farewell)
 	case <-ctx.Done():
 	case <-s.done:
 	}
 	s.end(errClosed)
 	<-left
 }
+
+// farewell is how long a session waits for the broker to close the connection after DISCONNECT, as it should (section 3.14.4):
+// two round trips of a slow mobile link. To what comes after this side has closed, TCP answers with resets, each a packet.
+const farewell = 3 * time.Second

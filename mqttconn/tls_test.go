@@ -8,7 +8,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,6 +203,77 @@ func TestTLSHandshakeTimesOut(t *testing.T) {
 		// One X25519 share: Go's default hello has 1.5 KB.
 		if got := w.up.total(); got == 0 || got > 400 {
 			t.Errorf("the first message has %d bytes, want at most 400", got)
+		}
+	})
+}
+
+// TestTLSTravelsWithMQTT counts writes, which are segments and sends of a module: ClientHello; the end of the handshake with
+// CONNECT; DISCONNECT with close_notify.
+func TestTLSTravelsWithMQTT(t *testing.T) {
+	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ca := newAuthority(t)
+				now := time.Now()
+				serverConfig := &tls.Config{Certificates: []tls.Certificate{ca.server(t, "broker.example", now.Add(-time.Hour), now.Add(time.Hour))}}
+				b := &fakeBroker{}
+				s := connect(t, b.dialTLS(serverConfig), mqttconn.Config{
+					ClientID: "pump-07", TLS: &tls.Config{RootCAs: ca.pool, ServerName: "broker.example", MaxVersion: version},
+				})
+				opening := 2
+				if version == tls.VersionTLS12 {
+					opening = 3 // the handshake's last word is the server's
+				}
+				if got := b.wire().up.writeCalls(); got != opening {
+					t.Errorf("%d writes until CONNACK, want %d", got, opening)
+				}
+				if err := s.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				b.group.Wait()
+				if got := b.wire().up.writeCalls(); got != opening+1 {
+					t.Errorf("%d writes until the end, want %d", got, opening+1)
+				}
+				if got := b.count("DISCONNECT"); got != 1 {
+					t.Errorf("DISCONNECT arrived %d times, want once", got)
+				}
+			})
+		})
+	}
+}
+
+// TestBrokerLearnsWhyItsCertificateIsRefused wants the alert, although the connection is closed right behind it.
+func TestBrokerLearnsWhyItsCertificateIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, now := newAuthority(t), time.Now()
+		config := &tls.Config{Certificates: []tls.Certificate{ca.server(t, "broker.example", now.Add(-time.Hour), now.Add(time.Hour))}}
+		w := newWire()
+		dial := func(context.Context) (mqttconn.Conn, error) { return w.client(), nil }
+		told := make(chan error, 1)
+		go func() { told <- tls.Server(w.server(), config).Handshake() }()
+		_, err := mqttconn.Connect(t.Context(), dial, mqttconn.Config{
+			ClientID: "pump-07", TLS: &tls.Config{RootCAs: newAuthority(t).pool, ServerName: "broker.example"},
+		})
+		wantError(t, err, mqttconn.CauseCertificate)
+		if err := <-told; !strings.Contains(fmt.Sprint(err), "remote error: tls:") {
+			t.Errorf("the broker learned %v, want an alert", err)
+		}
+	})
+}
+
+// TestBrokerThatDoesNotHangUp is waited for after DISCONNECT, but not long.
+func TestBrokerThatDoesNotHangUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		w.down.write([]byte{0x20, 2, 0, 0}) // CONNACK
+		dial := func(context.Context) (mqttconn.Conn, error) { return w.client(), nil }
+		s := connect(t, dial, mqttconn.Config{ClientID: "pump-07"})
+		begun := time.Now()
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(begun); got != 3*time.Second {
+			t.Errorf("closed after %v, want 3s", got)
 		}
 	})
 }

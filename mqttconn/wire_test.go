@@ -131,7 +131,10 @@ func (e *end) SetReadDeadline(t time.Time) error {
 	e.in.setReadDeadline(t)
 	return nil
 }
-func (e *end) SetWriteDeadline(time.Time) error { return nil }
+func (e *end) SetWriteDeadline(t time.Time) error {
+	e.out.setWriteDeadline(t)
+	return nil
+}
 
 type wireAddr string
 
@@ -161,6 +164,7 @@ type stream struct {
 	stalled  bool  // writes block
 	writes   int
 	deadline time.Time
+	writeEnd time.Time // after this moment writes fail; one that is stalled goes on
 	changed  chan struct{}
 }
 
@@ -204,6 +208,12 @@ func (s *stream) setReadDeadline(t time.Time) {
 	s.notify()
 }
 
+func (s *stream) setWriteDeadline(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writeEnd = t
+}
+
 func (s *stream) shut(err error, drop bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,6 +233,9 @@ func (s *stream) write(p []byte) (int, error) {
 		case s.err != nil:
 			defer s.mu.Unlock()
 			return 0, s.err
+		case !s.writeEnd.IsZero() && !time.Now().Before(s.writeEnd):
+			defer s.mu.Unlock()
+			return 0, os.ErrDeadlineExceeded
 		case !s.stalled:
 			defer s.mu.Unlock()
 			s.buf = append(s.buf, p...)

@@ -59,6 +59,7 @@ var _ net.Conn = (*Conn)(nil)
 // Write is net.Conn's; the bytes that it took count as written when it returns, also when it fails in the middle.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
+	awaitAnswer(c.raw) // what the peer says next is often answered at once, too
 	c.written.Add(uint64(n))
 	return n, err
 }

@@ -60,6 +60,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (*Con
 		tcp.Close()
 		return nil, fmt.Errorf("sysnet: %w", err)
 	}
+	awaitAnswer(raw)
 	return &Conn{Conn: tcp, raw: raw, closed: make(chan struct{})}, nil
 }
 
