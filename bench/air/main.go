@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -24,16 +26,26 @@ func main() {
 	}
 }
 
-const (
-	single   = 8   // readings one at a time
-	draining = 400 // readings at once
-	apart    = 2500 * time.Millisecond
-)
+// options are what the command line says.
+type options struct {
+	binary   string // the agent
+	readings string // the sample readings
+	only     []string
+	repeat   int
+	packets  bool
+}
 
 func run() error {
-	agent := flag.String("agent", "", "the agent's binary")
-	only := flag.String("only", "", "messages or handshakes; empty: both")
+	var o options
+	flag.StringVar(&o.binary, "agent", "", "the agent's binary")
+	flag.StringVar(&o.readings, "readings", "agent/envelope/testdata/readings.jsonl", "sample readings, JSON lines with topic and payload_text")
+	only := flag.String("only", "", "of single,draining,ten,batch,break,handshake,ping; empty: all")
+	flag.IntVar(&o.repeat, "count", 3, "how often all but single, break and ping is measured; the median is printed")
+	flag.BoolVar(&o.packets, "packets", false, "write a line for each packet to stderr")
 	flag.Parse()
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
 	dir, err := os.MkdirTemp("", "air")
 	if err != nil {
 		return err
@@ -42,113 +54,114 @@ func run() error {
 	if err := makeCertificates(dir); err != nil {
 		return err
 	}
-	w, err := newWire()
-	if err != nil {
-		return err
+	var all results
+	var running sync.WaitGroup
+	var benches []*bench
+	for _, plan := range plans(o) {
+		b, err := newBench(len(benches), dir, o)
+		if err == nil {
+			benches = append(benches, b)
+			err = b.cloud()
+		}
+		if err != nil {
+			closeAll(benches)
+			return err
+		}
+		running.Go(func() { all.add(plan.carryOut(b)) })
 	}
-	b := &bench{wire: w, dir: dir, agent: *agent}
-	defer b.close()
 	stopped := make(chan os.Signal, 1)
 	signal.Notify(stopped, os.Interrupt, syscall.SIGTERM)
 	go func() { // ends with the program: the namespaces must not outlive it
 		<-stopped
-		b.wire.close()
+		closeAll(benches)
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}()
-	if err := b.cloud(); err != nil {
-		return err
+	running.Wait()
+	closeAll(benches)
+	return all.print()
+}
+
+func closeAll(benches []*bench) {
+	for _, b := range benches {
+		b.close()
 	}
-	for _, secure := range []bool{false, true} {
-		if *only == "handshakes" {
-			break
-		}
-		if err := b.messages(secure); err != nil {
+}
+
+// figure is one measured value of a peer.
+type figure struct {
+	peer, metric, unit string
+	value              float64
+}
+
+// results gathers what the plans, which run at the same time, have measured.
+type results struct {
+	mu      sync.Mutex
+	figures []figure // guarded by mu
+	err     error    // guarded by mu; the first
+}
+
+func (r *results) add(figures []figure, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.figures = append(r.figures, figures...)
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// print writes all in the form of scripts/bench, with the agent's figures by those of the others.
+func (r *results) print() error {
+	if r.err != nil {
+		return r.err
+	}
+	slices.SortStableFunc(r.figures, func(a, b figure) int {
+		return slices.Index(peers, a.peer) - slices.Index(peers, b.peer)
+	})
+	out := json.NewEncoder(os.Stdout)
+	for _, f := range append(r.figures, r.ratios()...) {
+		if err := out.Encode(map[string]any{"case": f.peer, "metric": f.metric, "value": f.value, "unit": f.unit}); err != nil {
 			return err
 		}
 	}
-	if *only == "messages" {
-		return nil
-	}
-	return b.handshakes()
-}
-
-// messages compares the three for single readings and for a backlog.
-func (b *bench) messages(secure bool) error {
-	suffix := ""
-	if secure {
-		suffix = "_tls"
-	}
-	one, many := map[string]float64{}, map[string]float64{}
-	for _, peer := range []struct {
-		name  string
-		begin func(bool) (sender, error)
-	}{{"fieldpost", b.fieldpost}, {"mosquitto", b.bridge}, {"paho", b.paho}} {
-		s, err := peer.begin(secure)
-		if err != nil {
-			return fmt.Errorf("%s: %w", peer.name, err)
-		}
-		if one[peer.name], err = b.send(s, single, apart); err != nil {
-			return fmt.Errorf("%s: %w", peer.name, err)
-		}
-		if many[peer.name], err = b.send(s, draining, 0); err != nil {
-			return fmt.Errorf("%s: %w", peer.name, err)
-		}
-		s.stop()
-		b.settled()
-		print(peer.name, "single"+suffix, one[peer.name], "B/msg")
-		print(peer.name, "draining"+suffix, many[peer.name], "B/msg")
-	}
-	for _, peer := range []string{"mosquitto", "paho"} {
-		print("fieldpost", "single"+suffix+"_vs_"+peer, one["fieldpost"]/one[peer], "")
-		print("fieldpost", "draining"+suffix+"_vs_"+peer, many["fieldpost"]/many[peer], "")
-	}
 	return nil
 }
 
-// handshakes counts the agent's connections under TLS 1.3 with a P-256 certificate: TCP, TLS, MQTT and the closing.
-func (b *bench) handshakes() error {
-	file, err := b.agentConfig(true)
-	if err != nil {
-		return err
+// beside says by which figure of the others one of the agent's is divided: the same messages, as they send them.
+var beside = map[string]string{"ten": "draining", "ten_tls": "draining_tls", "ten_deflate": "draining", "ten_deflate_tls": "draining_tls"}
+
+func (r *results) ratios() (ratios []figure) {
+	for _, own := range r.figures {
+		if own.peer != agent {
+			continue
+		}
+		theirs := own.metric
+		if m := beside[own.metric]; m != "" {
+			theirs = m
+		}
+		for _, f := range r.figures {
+			if f.peer != agent && f.metric == theirs {
+				ratios = append(ratios, figure{agent, own.metric + "_vs_" + f.peer, "", own.value / f.value})
+			}
+		}
 	}
-	// The first connection of a queue is two, for the broker has to forget what an older queue may have left there. And what
-	// was kept to resume with must not be there.
-	first, err := b.runAgent(file)
-	if err != nil {
-		return err
+	full, resumed := r.of("tls_full"), r.of("tls_resumed")
+	if full > 0 && resumed > 0 {
+		ratios = append(ratios, figure{agent, "tls_resumed_vs_full", "", resumed / full})
 	}
-	b.settled()
-	stop(first)
-	if err := b.forgetTickets(); err != nil {
-		return err
+	return ratios
+}
+
+// of is a figure of the agent's, 0 if there is none.
+func (r *results) of(metric string) float64 {
+	i := slices.IndexFunc(r.figures, func(f figure) bool { return f.peer == agent && f.metric == metric })
+	if i < 0 {
+		return 0
 	}
-	before := b.settled()
-	c, err := b.runAgent(file)
-	if err != nil {
-		return err
-	}
-	const closing = 4*40 + 24 // FIN and ACK each way, close_notify; the DISCONNECT goes along
-	full := float64(b.settled()-before) + closing
-	before = b.settled()
-	if err := b.command("reconnect", "--config", file); err != nil {
-		return err
-	}
-	time.Sleep(10 * time.Second)
-	resumed := float64(b.settled() - before)
-	stop(c)
-	print("fieldpost", "tls_full", full, "B")
-	print("fieldpost", "tls_resumed", resumed, "B")
-	print("fieldpost", "tls_resumed_vs_full", resumed/full, "")
-	return nil
+	return r.figures[i].value
 }
 
 // forgetTickets removes the sessions that the agent has kept over its restarts.
 func (b *bench) forgetTickets() error {
-	return exec.Command("rm", "-f", b.file("tls")+"/tls-sessions").Run()
-}
-
-// print writes a figure in the form of scripts/bench.
-func print(name, metric string, value float64, unit string) {
-	_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"case": name, "metric": metric, "value": value, "unit": unit})
+	return exec.Command("rm", "-f", b.data()+"/tls-sessions").Run()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -27,16 +28,20 @@ type wire struct {
 	tuns   [2]*os.File
 	pumps  sync.WaitGroup
 
+	log   io.Writer // a line for each packet; nil: none
+	begun time.Time
+
 	mu    sync.Mutex
 	bytes [2]int // IP bytes, up and down
+	sent  int    // bytes up above TCP
 }
 
 // newWire makes the namespaces and begins to carry packets.
-func newWire() (*wire, error) {
-	w := &wire{}
+func newWire(number int, log io.Writer) (*wire, error) {
+	w := &wire{log: log, begun: time.Now()}
 	for i, ip := range []string{edgeIP, cloudIP} {
-		w.spaces[i] = fmt.Sprintf("fp-air-%d-%d", os.Getpid(), i)
-		device := fmt.Sprintf("fpair%d", i)
+		w.spaces[i] = fmt.Sprintf("fp-air-%d-%d-%d", os.Getpid(), number, i)
+		device := fmt.Sprintf("fp%d-%d-%d", os.Getpid(), number, i) // the kernel takes 15 bytes
 		if err := w.join(i, device, ip); err != nil {
 			w.close()
 			return nil, err
@@ -129,7 +134,7 @@ func (w *wire) carry(from int) {
 			continue
 		}
 		w.mu.Lock()
-		w.bytes[from] += n
+		w.counted(from, buf[:n])
 		w.mu.Unlock()
 		if now := time.Now(); free.Before(now) {
 			free = now
@@ -137,6 +142,27 @@ func (w *wire) carry(from int) {
 		free = free.Add(time.Duration(float64(n) / rates[from] * float64(time.Second)))
 		way <- packet{free.Add(roundTrip / 2), append([]byte(nil), buf[:n]...)}
 	}
+}
+
+// counted counts a packet, and writes it down if that is wanted; mu is held.
+func (w *wire) counted(from int, p []byte) {
+	head := int(p[0]&15) * 4
+	data := len(p) - head - int(p[head+12]>>4)*4
+	w.bytes[from] += len(p)
+	if from == 0 {
+		w.sent += data
+	}
+	if w.log == nil {
+		return
+	}
+	var flags string
+	for bit, name := range []string{"FIN", "SYN", "RST", "PSH", "ACK"} {
+		if p[head+13]>>bit&1 == 1 {
+			flags += " " + name
+		}
+	}
+	fmt.Fprintf(w.log, "%s %8.3f s  %-4s %4d B, %4d of data,%s\n", w.spaces[0], time.Since(w.begun).Seconds(),
+		[2]string{"up", "down"}[from], len(p), data, flags)
 }
 
 // isTCP leaves out what kernels say to one another.
@@ -151,13 +177,25 @@ func (w *wire) count() int {
 	return w.bytes[0] + w.bytes[1]
 }
 
+// sentUp is what was sent up so far, above TCP.
+func (w *wire) sentUp() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sent
+}
+
 // settled waits until the wire has been silent for two seconds and returns the count.
-func (w *wire) settled() int {
-	for last := -1; ; time.Sleep(2 * time.Second) {
-		now := w.count()
-		if now == last {
-			return now
+func (w *wire) settled() int { return steady(w.count, 2*time.Second) }
+
+// steady waits until a count has not changed for so long and returns it.
+func steady(count func() int, long time.Duration) int {
+	const look = time.Second
+	last := count()
+	for same := time.Duration(0); same < long; same += look {
+		time.Sleep(look)
+		if now := count(); now != last {
+			last, same = now, -look
 		}
-		last = now
 	}
+	return last
 }

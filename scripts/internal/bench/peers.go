@@ -25,7 +25,7 @@ func peerStores(ctx context.Context, count int) ([]figure, error) {
 
 // peerClients compares the agent's bytes on the air with those of mosquitto's bridge and of Paho. It takes root, for it makes network
 // namespaces; else there is nothing to compare.
-func peerClients(ctx context.Context, _ int) ([]figure, error) {
+func peerClients(ctx context.Context, count int) ([]figure, error) {
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "scripts/bench: without root there are no network namespaces, and so no comparison with mosquitto and Paho")
 		return nil, nil
@@ -41,7 +41,7 @@ func peerClients(ctx context.Context, _ int) ([]figure, error) {
 	if err := build.Run(); err != nil {
 		return nil, fmt.Errorf("go build ./cmd/agent: %w", err)
 	}
-	return runPeers(ctx, dir, "air", "-agent", agent)
+	return runPeers(ctx, dir, "air", "-agent", agent, "-readings", "agent/envelope/testdata/readings.jsonl", "-count", strconv.Itoa(count))
 }
 
 // runPeers builds a program of the module bench/ into dir and reads the figures that it prints.
