@@ -45,6 +45,9 @@ type Config struct {
 	// neither has told it. It must not block. It is used while the machine's own clock isn't known to be right. nil: there is none.
 	NetworkTime func() (now time.Time, source string)
 
+	// MachineTime is the machine's wall clock at the moment now, and how far it is to be believed; nil: the kernel is asked.
+	MachineTime func(now time.Time) (wall time.Time, trust queue.Trust)
+
 	// PoisonAfter is how often the broker has to end the connection at a message until that is taken for poison; 0: never.
 	PoisonAfter int
 	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the

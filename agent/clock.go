@@ -49,13 +49,16 @@ func ClockTrust(now time.Time) queue.Trust { return trustOf(now, clockSynced()) 
 
 // presentTime is the machine's, or the network's where the machine's isn't known to be right.
 func (a *Agent) presentTime(now time.Time) (wall time.Time, source string, trust queue.Trust) {
-	trust = trustOf(now, clockSynced())
+	wall, trust = now.Round(0), trustOf(now, clockSynced())
+	if a.cfg.MachineTime != nil {
+		wall, trust = a.cfg.MachineTime(now)
+	}
 	if trust != queue.TrustKnown && a.cfg.NetworkTime != nil {
 		if t, from := a.cfg.NetworkTime(); !t.Before(earliest) {
 			return t, from, queue.TrustKnown
 		}
 	}
-	return now.Round(0), "machine", trust
+	return wall, "machine", trust
 }
 
 func trustOf(now time.Time, synced bool) queue.Trust {

@@ -53,6 +53,9 @@ func startInField(s field.Setup) (field.Device, error) {
 	if s.MaxBytes > 0 {
 		cfg.Queue.MaxBytes = config.Size(s.MaxBytes)
 	}
+	if s.MaxAge > 0 {
+		cfg.Queue.MaxAge = config.Duration(s.MaxAge)
+	}
 	if s.CA != nil {
 		cfg.Broker.URL = config.List{"mqtts://broker.example:8883"}
 		cfg.Broker.CAFile = s.Dir + ".ca.pem"
@@ -60,7 +63,7 @@ func startInField(s field.Setup) (field.Device, error) {
 			return nil, err
 		}
 	}
-	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel).With().Timestamp().Logger())
+	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart, machine: machine{s.Boot, s.Since, s.Time}}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel).With().Timestamp().Logger())
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,9 @@ func queueConfig(cfg *config.Config) queue.Config {
 func openQueue(cfg *config.Config) (*queue.Queue, error) { return queue.Open(queueConfig(cfg)) }
 
 // openQueueSaying is openQueue for the agent, which says what it does about a file that was not closed, or is damaged.
-func openQueueSaying(cfg *config.Config, log zerolog.Logger) (*queue.Queue, error) {
+func openQueueSaying(cfg *config.Config, m machine, log zerolog.Logger) (*queue.Queue, error) {
 	c := queueConfig(cfg)
+	c.Boot, c.SinceBoot = m.boot, m.since
 	c.Verify = func(ctx context.Context, path string) error {
 		var size int64
 		if info, err := os.Stat(path); err == nil {

@@ -54,6 +54,14 @@ type wiring struct {
 	trace      string                             // file for the serial dialogue; "": none
 	logged     func() []string                    // the last lines of the log; nil: they are not kept
 	level      *logLevel                          // of log; nil: it is fixed
+	machine    machine                            // what is else asked of the kernel
+}
+
+// machine is the boot and the clock of a machine; its zero value is this one.
+type machine struct {
+	boot  [16]byte
+	since time.Duration // the boot
+	time  func(now time.Time) (time.Time, queue.Trust)
 }
 
 // wire makes an agent from its configuration.
@@ -77,7 +85,7 @@ func (d *device) Close() error {
 }
 
 func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
-	q, err := openQueueSaying(cfg, log)
+	q, err := openQueueSaying(cfg, w.machine, log)
 	if err != nil {
 		return err
 	}
@@ -108,7 +116,8 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
 		Queue: q, Link: link, Retry: retry(), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
-		Account: newAccount(&d.air, d.usage), Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
+		MachineTime: w.machine.time,
+		Account:     newAccount(&d.air, d.usage), Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 		Presence: agent.Presence{Topic: cfg.PresenceTopic(), Boot: bootName()},
 	}
 	if c := d.commands; c != nil {

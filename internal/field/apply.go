@@ -34,8 +34,12 @@ func (w *world) begin(place int, f Fault) error {
 		return w.fill(true)
 	case Restarted:
 		return w.restart()
-	case PowerCut:
+	case PowerCut, ClockLost:
 		return w.cut(true)
+	case TornWrite:
+		return w.cutInAWrite()
+	case ClockLeaps:
+		w.leap()
 	case Killed:
 		return w.cut(false)
 	}
@@ -48,13 +52,16 @@ func (w *world) end(place int) error {
 	f := w.faults[place]
 	delete(w.faults, place)
 	switch {
-	case f.Kind == PowerCut && !w.has(PowerCut):
+	case isCut(f.Kind) && !w.has(PowerCut, ClockLost, TornWrite):
 		w.supply(true)
+		w.powered(f.Kind == ClockLost)
 		if !w.has(Killed) {
 			return w.boot()
 		}
-	case f.Kind == Killed && !w.has(Killed) && !w.has(PowerCut):
+	case f.Kind == Killed && !w.has(Killed, PowerCut, ClockLost, TornWrite):
 		return w.boot()
+	case f.Kind == ClockLeaps && !w.has(ClockLeaps):
+		w.unleap()
 	case f.Kind == DiskFull && !w.has(DiskFull):
 		return w.fill(false)
 	case f.Kind == Unplugged && !w.has(Unplugged):
@@ -65,6 +72,9 @@ func (w *world) end(place int) error {
 	w.settle()
 	return nil
 }
+
+// isCut reports whether the fault takes the box's power.
+func isCut(k Kind) bool { return k == PowerCut || k == ClockLost || k == TornWrite }
 
 func (w *world) setDark(dark bool) {
 	w.mu.Lock()

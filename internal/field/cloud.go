@@ -16,7 +16,8 @@ import (
 // ways in which brokers fail. What it has got goes to arrive, on the goroutine of the connection.
 type cloud struct {
 	arrive func(topic string, payload []byte, qos byte)
-	early  bool // QoS 2: a message arrives at PUBLISH instead of PUBREL; the specification allows both (figure 4.3)
+	reused func(old, new *packets.PublishPacket) // a packet id was used for something else while it was held
+	early  bool                                  // QoS 2: a message arrives at PUBLISH instead of PUBREL; the specification allows both (figure 4.3)
 	group  sync.WaitGroup
 	tls    *tls.Config // nil: plain
 	ca     []byte      // of tls, as PEM
@@ -298,9 +299,12 @@ func (c *cloud) publish(s *session, p *packets.PublishPacket) packets.ControlPac
 		return ack
 	case 2:
 		c.mu.Lock()
-		_, repeat := s.held[p.MessageID]
+		held, repeat := s.held[p.MessageID]
 		s.held[p.MessageID] = p
 		c.mu.Unlock()
+		if repeat {
+			c.reused(held, p)
+		}
 		if !repeat && c.early {
 			c.arrive(p.TopicName, p.Payload, 2)
 		}

@@ -17,10 +17,12 @@
 //	I8   no state lasts longer than Silence without a log line
 //	I9   dials per hour and bytes per delivered reading are bounded
 //	I10  nothing on disk is readable for others
+//	I11  a stamp that is called known is the time at which the reading was taken in, as a time server had set the clock
 //
-// What it doesn't do: it does not tear single disk writes (package queue rebuilds what a power cut can leave of them), a
-// cut here falls between two writes; the host's clock runs evenly; and goroutines are scheduled as they please, so a seed
-// gives the same faults at the same times, but not the same bytes twice.
+// What it doesn't do: of all writes to the disk a power cut tears the commit of a reading only, and the other small files never
+// (package queue rebuilds what a cut can leave of a commit and of a compaction, sector by sector); the clock that doesn't jump runs
+// evenly; and goroutines are scheduled as they please, so a seed gives the same faults at the same times, but not the same
+// bytes twice.
 //
 // Everything runs in virtual time inside a testing/synctest bubble that the caller makes. A Run is used by one goroutine.
 package field

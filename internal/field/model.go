@@ -1,13 +1,17 @@
 package field
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/fieldpost/fieldpost/agent/envelope"
 )
@@ -39,6 +43,8 @@ type reading struct {
 	qos      byte
 	lane     int
 	seq      uint64 // in the queue
+	at       time.Time
+	boot     int // of the machine, in which it was offered
 }
 
 // model is the history of all readings. It is safe for concurrent use.
@@ -53,14 +59,17 @@ type model struct {
 	decoder    *envelope.Decoder
 	repeats    int // at QoS 0 and 1, where they are allowed
 	violations []Violation
-	kinds      map[string]int // violations by invariant
+	kinds      map[string]int          // violations by invariant
+	dated      int                     // arrivals whose stamp was checked
+	offsets    map[int][]time.Duration // by boot: how wrong the clock was when it was said to be right
 }
 
 // mostPerInvariant bounds the list: after so many of a kind the others only count.
 const mostPerInvariant = 5
 
 func newModel(begin time.Time, sensors int) *model {
-	m := &model{begin: begin, sensors: make([][]reading, sensors), newest: make([]int, sensors), decoder: envelope.NewDecoder(), kinds: make(map[string]int)}
+	m := &model{begin: begin, sensors: make([][]reading, sensors), newest: make([]int, sensors), decoder: envelope.NewDecoder(), kinds: make(map[string]int),
+		offsets: make(map[int][]time.Duration)}
 	for i := range m.newest {
 		m.newest[i] = -1
 	}
@@ -80,10 +89,10 @@ func (m *model) violateLocked(invariant, format string, args ...any) {
 }
 
 // offer notes that a sensor is about to hand its next reading over, and returns the reading's number.
-func (m *model) offer(sensor int, qos byte, lane int) int {
+func (m *model) offer(sensor int, qos byte, lane, boot int) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sensors[sensor] = append(m.sensors[sensor], reading{qos: qos, lane: lane})
+	m.sensors[sensor] = append(m.sensors[sensor], reading{qos: qos, lane: lane, at: time.Now(), boot: boot})
 	return len(m.sensors[sensor]) - 1
 }
 
@@ -129,7 +138,66 @@ func (m *model) arrived(topic string, p []byte, qos byte, mayRepeat bool) {
 			topic = r.Topic
 		}
 		m.arrivedOne(topic, r.Payload, qos, mayRepeat)
+		if r.Quality == envelope.QualityKnown {
+			m.dates(r)
+		}
 	}
+}
+
+// told notes that the machine's clock was set in a boot, so far beside the true time.
+func (m *model) told(boot int, off time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.offsets[boot] = append(m.offsets[boot], off)
+}
+
+// trueTime is the true time at a moment of the run.
+func (m *model) trueTime(at time.Time) time.Time { return truth.Add(at.Sub(m.begin)) }
+
+// stampWithin is how far a stamp may be off: the agent looks at the clock every 10 s, and lets it drift by two.
+const stampWithin = 5 * time.Second
+
+// dates checks a stamp that is called known, with mu held: it has to be the time at which the reading was taken in, by the clock as a
+// time server had set it in that boot.
+func (m *model) dates(r envelope.Reading) {
+	sensor, n, ok := parsePayload(r.Payload)
+	if !ok || sensor >= len(m.sensors) || n >= len(m.sensors[sensor]) {
+		return
+	}
+	of := m.sensors[sensor][n]
+	right := m.trueTime(of.at)
+	for _, off := range m.offsets[of.boot] {
+		if r.Time.Sub(right.Add(off)).Abs() <= stampWithin {
+			m.dated++
+			return
+		}
+	}
+	m.violateLocked("I11", "reading %d of sensor %d is stamped %s as a known time; it was taken in at %s", n, sensor,
+		r.Time.Format(time.DateTime), right.Format(time.DateTime))
+}
+
+// reused wants what comes under a packet id that the broker holds to be what it holds: anything else would be taken for its repetition
+// and never be delivered.
+func (m *model) reused(held, p *packets.PublishPacket) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held.TopicName == p.TopicName && (bytes.Equal(held.Payload, p.Payload) || slices.Equal(m.ids(held.Payload), m.ids(p.Payload))) {
+		return
+	}
+	m.violateLocked("I4", "packet id %d is used for %.100q on %s while the broker holds %.100q on %s under it",
+		p.MessageID, p.Payload, p.TopicName, held.Payload, held.TopicName)
+}
+
+// ids are those of the readings in an envelope, whose stamps may be corrected before it is sent again.
+func (m *model) ids(payload []byte) (ids []uint64) {
+	message, err := m.decoder.Decode(payload)
+	if err != nil {
+		return []uint64{rand.Uint64()} // equal to nothing
+	}
+	for _, r := range message.Readings {
+		ids = append(ids, r.Seq)
+	}
+	return ids
 }
 
 // arrivedOne is called for each reading, with mu held.
@@ -206,7 +274,7 @@ func (m *model) count(r *Report) {
 			}
 		}
 	}
-	r.Repeated, r.Doubled, r.Damaged = m.repeats, m.doubled, m.damaged
+	r.Repeated, r.Doubled, r.Damaged, r.Dated = m.repeats, m.doubled, m.damaged, m.dated
 	r.Violations, r.Broken = slices.Clone(m.violations), maps.Clone(m.kinds)
 }
 

@@ -41,6 +41,9 @@ const (
 	DiskFull    Kind = "disk full"           // others have filled it
 	Flood       Kind = "sensor floods"       // many readings at once
 	AllGone     Kind = "days of no coverage" // long enough for a large backlog
+	ClockLeaps  Kind = "clock is stepped"    // by a time server that is wrong, and back
+	ClockLost   Kind = "clock lost"          // a power cut, after which it is 1970 for hours
+	TornWrite   Kind = "power cut in a write"
 )
 
 // odds is how often a kind begins, in a month, and how long it lasts at least and at most. The figures are those of a bad
@@ -75,6 +78,9 @@ var odds = []struct {
 	{DiskFull, 4, time.Minute, 3 * time.Hour},
 	{Flood, 10, 0, 0},
 	{AllGone, 1, 12 * time.Hour, 60 * time.Hour},
+	{ClockLeaps, 6, time.Minute, 6 * time.Hour},
+	{ClockLost, 3, 2 * time.Second, 20 * time.Minute},
+	{TornWrite, 8, 2 * time.Second, 5 * time.Minute},
 }
 
 const month = 30 * 24 * time.Hour
@@ -117,6 +123,9 @@ func draw(seed uint64, length time.Duration) []Fault {
 		}
 	}
 	ambush(plan, rand.New(rand.NewPCG(seed, 1<<42)), length)
+	if last := 30*time.Minute + time.Duration(rand.New(rand.NewPCG(seed, 1<<43)).Int64N(int64(6*time.Hour))); last < length/4 {
+		plan = append(plan, Fault{Kind: Coverage, At: length - last, For: 2 * last}) // so that there is something to drain at the end
+	}
 	slices.SortStableFunc(plan, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	return plan
 }
@@ -135,7 +144,7 @@ func ambush(plan []Fault, r *rand.Rand, length time.Duration) {
 	}
 	for i, f := range plan {
 		switch f.Kind {
-		case NATForgets, Context, ModuleBoots, ModuleHangs, SendsFail, AcksFreeze, Unplugged, BrokerNew, BrokerCuts, BrokerStuck, PowerCut, Killed:
+		case NATForgets, Context, ModuleBoots, ModuleHangs, SendsFail, AcksFreeze, Unplugged, BrokerNew, BrokerCuts, BrokerStuck, PowerCut, Killed, TornWrite:
 			if r.IntN(2) == 0 {
 				plan[i].At = drains[r.IntN(len(drains))] + time.Duration(r.IntN(90_000))*time.Millisecond
 			}

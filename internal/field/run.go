@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/queue"
 )
 
 // Drain is within what time after the last fault everything has to be in the cloud: the longest wait between two attempts
@@ -57,6 +58,8 @@ type Report struct {
 	Repeated   int // arrivals beyond the first at QoS 0 and 1
 	Doubled    int // and at QoS 2, after the broker had lost its sessions
 	Damaged    int // messages that their checksum gave away
+	Dated      int // arrivals whose time was called known, and right
+	Torn       int // power cuts that tore a write apart
 	Dropped    int // counted away by the queue's bounds
 	Lives      int // starts of the agent
 	Connects   int // MQTT connections
@@ -75,6 +78,7 @@ func (w *world) count(r *Report) {
 	r.Connects = w.cloud.count()
 	s := w.module.Stats()
 	r.AirUp, r.AirDown = s.AirUp, s.AirDown
+	r.Torn = w.torn
 	w.model.count(r)
 }
 
@@ -85,7 +89,7 @@ func Run(opts Options) (Report, error) {
 	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<41))
 	sensors := drawSensors(r, opts.Replay.secured())
 	m := newModel(begin, len(sensors))
-	w, err := newWorld(opts, m)
+	w, err := newWorld(opts, m, sensors)
 	if err != nil {
 		return Report{Replay: opts.Replay}, err
 	}
@@ -228,6 +232,9 @@ func (r *run) check(invariant string) {
 	var dropped [4]uint64
 	r.report.Dropped = 0
 	for _, l := range d.Queue().Stats().Losses {
+		if l.Reason == queue.ReasonAge && !r.world.stale && l.Messages > 0 {
+			r.world.model.violate("I1", "%d readings were dropped for their age, and none is that old", l.Messages)
+		}
 		dropped[l.Lane] += l.Messages
 		r.report.Dropped += int(l.Messages)
 	}

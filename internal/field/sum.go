@@ -34,6 +34,8 @@ func (s *Sum) Add(r Report) {
 	t.Repeated += r.Repeated
 	t.Doubled += r.Doubled
 	t.Damaged += r.Damaged
+	t.Dated += r.Dated
+	t.Torn += r.Torn
 	t.Dropped += r.Dropped
 	t.Lives += r.Lives
 	t.Connects += r.Connects
@@ -70,6 +72,7 @@ func (s *Sum) String() string {
 	}
 	fmt.Fprintf(&b, "\nreadings: %d accepted, %d refused, %d delivered, %d dropped by a bound and counted\n", t.Accepted, t.Refused, t.Delivered, t.Dropped)
 	fmt.Fprintf(&b, "repeats: %d at QoS 0 and 1, %d at QoS 2 (after the broker had lost its sessions); %d messages known as damaged\n", t.Repeated, t.Doubled, t.Damaged)
+	fmt.Fprintf(&b, "%d power cuts tore a write apart; %d stamps that were called known were right\n", t.Torn, t.Dated)
 	if t.Delivered > 0 {
 		fmt.Fprintf(&b, "%d bytes on the air per delivered reading; the longest drain took %s\n", (t.AirUp+t.AirDown)/uint64(t.Delivered), t.DrainTook.Round(time.Second))
 	}

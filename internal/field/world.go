@@ -34,8 +34,13 @@ type Setup struct {
 	CA       []byte                             // PEM: the broker speaks TLS under this authority; nil: it doesn't
 	Encoding string                             // plain, envelope or batch
 	MaxBytes int64                              // of the queue; 0: the default
-	Restart  func(ctx context.Context) error    // the last rung of the ladder: takes the module's supply away for a moment
-	Log      io.Writer
+	MaxAge   time.Duration                      // of a reading; 0: the default
+	Boot     [16]byte                           // of the machine
+	Since    time.Duration                      // the time since that boot
+	// Time is the machine's wall clock, and how far it is to be believed.
+	Time    func(now time.Time) (time.Time, queue.Trust)
+	Restart func(ctx context.Context) error // the last rung of the ladder: takes the module's supply away for a moment
+	Log     io.Writer
 }
 
 // Start makes a device.
@@ -43,20 +48,29 @@ type Start func(Setup) (Device, error)
 
 // world is the device and everything around it.
 type world struct {
-	opts   Options
-	model  *model
-	module *gsmsim.Module
-	cloud  *cloud
-	base   gsmsim.Config
-	pin    string
-	small  bool // the queue's bound is low enough to be reached
+	opts    Options
+	model   *model
+	module  *gsmsim.Module
+	cloud   *cloud
+	base    gsmsim.Config
+	sensors []sensor
+	pin     string
+	small   bool // the queue's bound is low enough to be reached
+	stale   bool // readings are dropped when they are some hours old
+	random  *rand.Rand
+
+	// tearing is set while a power cut in a write is made: it is given the agent that is cut off and its folder, and returns what
+	// is to be done to the copy of that.
+	tearing func(d Device, dir string) (func(next string) (torn bool, err error), error)
+	torn    int
 
 	faults map[int]Fault // those that last, by their place in the plan
 
 	mu     sync.Mutex
 	device Device // nil while the box has no power
 	life   int    // counts the starts of the agent
-	dark   bool   // no serial port
+	clock  hostClock
+	dark   bool // no serial port
 
 	dir   string
 	stop  context.CancelFunc
@@ -65,9 +79,9 @@ type world struct {
 	log   *watchedLog
 }
 
-func newWorld(opts Options, m *model) (*world, error) {
+func newWorld(opts Options, m *model, sensors []sensor) (*world, error) {
 	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<40))
-	w := &world{opts: opts, model: m, faults: make(map[int]Fault), log: &watchedLog{model: m, next: opts.Log}}
+	w := &world{opts: opts, model: m, sensors: sensors, faults: make(map[int]Fault), log: &watchedLog{model: m, next: opts.Log}}
 	w.cloud = newCloud(r, func(topic string, p []byte, qos byte) {
 		m.arrived(topic, p, qos, w.cloud.forgotten())
 	})
@@ -93,6 +107,11 @@ func newWorld(opts Options, m *model) (*world, error) {
 		w.base.SIM.PIN = w.pin
 	}
 	w.small = r.IntN(4) == 0
+	w.stale = r.IntN(4) == 0
+	w.random = rand.New(rand.NewPCG(opts.Replay.Seed, 1<<44))
+	w.clock = hostClock{model: m, begin: time.Now(), battery: r.IntN(2) == 0}
+	w.powered(false)
+	w.cloud.reused = m.reused
 	w.module = gsmsim.New(w.base)
 	w.dir = filepath.Join(opts.Dir, "life-1")
 	return w, nil
@@ -103,13 +122,18 @@ func (w *world) start() error {
 	w.mu.Lock()
 	w.life++
 	life := w.life
+	boot, since := w.clock.boot, time.Since(w.clock.booted)
 	w.mu.Unlock()
 	setup := Setup{
+		Boot: [16]byte{1, byte(boot >> 8), byte(boot)}, Since: since + time.Second, Time: w.wall,
 		Dir: w.dir, PIN: w.pin, Encoding: w.opts.Replay.encoding(), Log: w.log, Restart: w.powerCycle,
 		Open: func() (io.ReadWriteCloser, error) { return w.open(life) },
 	}
 	if w.small {
 		setup.MaxBytes = smallQueue
+	}
+	if w.stale {
+		setup.MaxAge = staleAfter
 	}
 	if w.cloud.tls != nil {
 		setup.CA = w.cloud.ca
@@ -117,6 +141,9 @@ func (w *world) start() error {
 	d, err := w.opts.Start(setup)
 	if err != nil {
 		return fmt.Errorf("field: the agent doesn't start: %w", err)
+	}
+	if r := d.Queue().Recovery(); r != nil {
+		w.model.violate("I1", "no power cut may damage the queue's file: %v", r.Damage)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -129,8 +156,11 @@ func (w *world) start() error {
 	return nil
 }
 
-// smallQueue holds some hundred readings.
-const smallQueue = 64 << 10
+// smallQueue holds some hundred readings. An outage is often longer than staleAfter.
+const (
+	smallQueue = 64 << 10
+	staleAfter = 2 * time.Hour
+)
 
 var errNoPort = errors.New("field: no such device")
 
@@ -180,9 +210,23 @@ func (w *world) cut(withModule bool) error {
 	if err := w.fill(false); err != nil {
 		return err
 	}
+	damage := func(string) (bool, error) { return false, nil }
+	if w.tearing != nil {
+		var err error
+		if damage, err = w.tearing(d, w.dir); err != nil {
+			return err
+		}
+	}
 	next := filepath.Join(w.opts.Dir, fmt.Sprintf("life-%d", w.life+1))
 	if err := copyDir(next, w.dir); err != nil {
 		return err
+	}
+	torn, err := damage(next)
+	if err != nil {
+		return err
+	}
+	if torn {
+		w.torn++
 	}
 	if err := w.fill(w.has(DiskFull)); err != nil {
 		return err
@@ -253,7 +297,7 @@ func (w *world) accept(ctx context.Context, sensor int, m queue.Message) {
 	if d == nil {
 		return
 	}
-	n := w.model.offer(sensor, m.QoS, int(m.Lane))
+	n := w.offer(sensor, m)
 	m.Topic, m.Payload, m.Source = topicOf(sensor), payload(sensor, n), "field"
 	seq, err := d.Accept(ctx, m)
 	w.mu.Lock()
@@ -266,6 +310,14 @@ func (w *world) accept(ctx context.Context, sensor int, m queue.Message) {
 	default:
 		w.model.answer(sensor, n, refused, 0)
 	}
+}
+
+// offer notes that a reading is about to be handed over.
+func (w *world) offer(sensor int, m queue.Message) int {
+	w.mu.Lock()
+	boot := w.clock.boot
+	w.mu.Unlock()
+	return w.model.offer(sensor, m.QoS, int(m.Lane), boot)
 }
 
 // close ends everything.
