@@ -29,8 +29,8 @@ func (m *Modem) own() {
 		if s := m.owner.sock; s != nil && m.work(s) || m.tidy() {
 			busy = true
 		}
-		if !busy && !m.idle(idle) {
-			break
+		if !busy {
+			m.idle(idle)
 		}
 	}
 	m.end()
@@ -76,21 +76,15 @@ func (m *Modem) tidy() bool {
 	return true
 }
 
-// idle waits for whatever comes next. It reports false when the port has ended.
-func (m *Modem) idle(t *time.Timer) bool {
+// idle waits for whatever comes next.
+func (m *Modem) idle(t *time.Timer) {
 	wait := time.Hour
 	if s := m.owner.sock; s != nil {
 		wait = max(0, time.Until(m.nextDue(s)))
 	}
 	t.Reset(wait)
 	select {
-	case tok, ok := <-m.d.Tokens():
-		if !ok {
-			m.d.Drain() // takes note of the error
-			m.lost(m.d.Err())
-			return false
-		}
-		m.d.Handle(tok)
+	case <-m.d.Ready(): // own drains
 	case o := <-m.ops:
 		m.serveOp(o)
 	case o := <-m.cmds:
@@ -99,7 +93,6 @@ func (m *Modem) idle(t *time.Timer) bool {
 	case <-t.C:
 	case <-m.quit:
 	}
-	return true
 }
 
 // finish closes the connection cleanly when the Modem is closed.
@@ -261,10 +254,7 @@ func (m *Modem) pause(wait time.Duration, gone <-chan struct{}) error {
 			return errRebooted
 		}
 		select {
-		case tok, ok := <-m.d.Tokens():
-			if ok {
-				m.d.Handle(tok)
-			}
+		case <-m.d.Ready():
 		case o := <-m.cmds:
 			m.serve(o)
 		case <-t.C:

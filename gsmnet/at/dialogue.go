@@ -43,19 +43,20 @@ type Dialogue struct {
 	cfg  Config
 	port io.ReadWriter
 
-	scanMu sync.Mutex // held for computing only
-	scan   Scanner    // guarded by scanMu
+	mu    sync.Mutex    // held for computing only
+	scan  Scanner       // guarded by mu
+	queue []Token       // guarded by mu: what came and was not taken yet, in the order of the wire
+	ended bool          // guarded by mu: nothing more comes
+	ready chan struct{} // capacity 1: full while queue is not empty; closed with ended
 
-	tokens  chan Token    // closed when the port has ended
 	writes  chan []byte   // owner to writer
 	wrote   chan error    // writer to owner, one for each of writes
 	quit    chan struct{} // closed by Stop
 	stop    sync.Once
 	movers  sync.WaitGroup // the reader and the writer
-	portErr error          // set before tokens is closed
+	portErr error          // set before ended
 
 	// The rest belongs to the owner.
-	held     []Token // tokens that came while a write was under way
 	pending  *Command
 	dirty    bool   // an answer may still be on its way
 	late     string // the command whose answer may still come: no probe asks the same
@@ -77,7 +78,7 @@ func New(port io.ReadWriter, cfg Config) *Dialogue {
 	}
 	d := &Dialogue{
 		cfg: cfg, port: port,
-		tokens: make(chan Token, 64),
+		ready:  make(chan struct{}, 1),
 		writes: make(chan []byte), wrote: make(chan error, 1),
 		quit: make(chan struct{}),
 	}
@@ -93,19 +94,20 @@ func (d *Dialogue) Stop() { d.stop.Do(func() { close(d.quit) }) }
 // Wait blocks until the goroutines have ended: after Stop and after the port's Read and Write have returned.
 func (d *Dialogue) Wait() { d.movers.Wait() }
 
-// Tokens is what the owner waits for between commands; each token goes to Handle. It is closed when the port has ended.
-func (d *Dialogue) Tokens() <-chan Token { return d.tokens }
+// Ready is what the owner waits for between commands: it has something whenever there is something to Drain, also what has come
+// together with the reply of the last command, and is closed when the port has ended.
+func (d *Dialogue) Ready() <-chan struct{} { return d.ready }
 
 // Stats is for the owner; it copies.
 func (d *Dialogue) Stats() Stats {
-	d.scanMu.Lock()
-	defer d.scanMu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	s := d.stats
 	s.Overlong = d.scan.Dropped()
 	return s
 }
 
-// Err is why the port has ended, once Tokens is closed.
+// Err is why the port has ended, once Drain has returned false.
 func (d *Dialogue) Err() error { return d.failed }
 
 // Dirty reports whether an answer may still be on its way, so that the next command will resynchronise first.
@@ -114,37 +116,64 @@ func (d *Dialogue) Dirty() bool { return d.dirty }
 // Distrust makes the next command resynchronise first: the owner has seen something that can't be.
 func (d *Dialogue) Distrust() { d.dirty = true }
 
-// read turns bytes into tokens until the port ends.
+// read turns bytes into tokens until the port ends. It never waits for the owner, who may be waiting for the port to take bytes.
 func (d *Dialogue) read() {
 	defer d.movers.Done()
-	defer close(d.tokens)
 	buf := make([]byte, 2048)
-	var out []Token
 	for {
 		n, err := d.port.Read(buf)
 		if n > 0 {
 			if d.cfg.Trace != nil {
 				d.cfg.Trace(false, buf[:n])
 			}
-			out = out[:0]
-			d.scanMu.Lock()
-			d.scan.Scan(buf[:n], func(t Token) { out = append(out, t) })
-			d.stats.BytesIn += uint64(n)
-			d.scanMu.Unlock()
-			for _, t := range out {
-				select {
-				case d.tokens <- t:
-				case <-d.quit:
-					d.portErr = ErrClosed
-					return
-				}
-			}
+			d.arrived(buf[:n])
+		}
+		select {
+		case <-d.quit:
+			err = ErrClosed
+		default:
 		}
 		if err != nil {
-			d.portErr = err
+			d.mu.Lock()
+			d.portErr, d.ended = err, true
+			close(d.ready)
+			d.mu.Unlock()
 			return
 		}
 	}
+}
+
+func (d *Dialogue) arrived(p []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.scan.Scan(p, func(t Token) { d.queue = append(d.queue, t) })
+	d.stats.BytesIn += uint64(len(p))
+	d.announce()
+}
+
+// announce is called with mu held.
+func (d *Dialogue) announce() {
+	if d.ended || len(d.queue) == 0 {
+		return
+	}
+	select {
+	case d.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take removes the next token, if there is one. What stays behind it is announced again, for whoever waits next. ended says that there
+// is none and will be none.
+func (d *Dialogue) take() (t Token, ok, ended bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) == 0 {
+		d.queue = nil
+		return Token{}, false, d.ended
+	}
+	t, d.queue = d.queue[0], d.queue[1:]
+	d.announce()
+	return t, true, false
 }
 
 // write moves what the owner hands over, one piece at a time.
@@ -167,7 +196,7 @@ func (d *Dialogue) write() {
 	}
 }
 
-// put writes p and returns when the port has taken it. Tokens that arrive meanwhile are held for later, in order.
+// put writes p and returns when the port has taken it.
 func (d *Dialogue) put(p []byte) error {
 	if d.failed != nil {
 		return d.failed
@@ -179,26 +208,17 @@ func (d *Dialogue) put(p []byte) error {
 	case <-d.quit:
 		return ErrClosed
 	}
-	tokens := d.tokens
-	for {
-		select {
-		case err := <-d.wrote:
-			d.stats.BytesOut += uint64(len(p))
-			if err != nil {
-				return d.fail(&PortError{err})
-			}
-			return nil
-		case t, ok := <-tokens:
-			if !ok {
-				tokens = nil
-				break
-			}
-			d.held = append(d.held, t)
-		case <-limit.C:
-			return d.fail(&PortError{ErrStuck})
-		case <-d.quit:
-			return ErrClosed
+	select {
+	case err := <-d.wrote:
+		d.stats.BytesOut += uint64(len(p))
+		if err != nil {
+			return d.fail(&PortError{err})
 		}
+		return nil
+	case <-limit.C:
+		return d.fail(&PortError{ErrStuck})
+	case <-d.quit:
+		return ErrClosed
 	}
 }
 
@@ -211,36 +231,35 @@ func (d *Dialogue) fail(err error) error {
 
 // next waits for the next token, in the order of the wire.
 func (d *Dialogue) next(limit <-chan time.Time, cancel <-chan struct{}) (Token, error) {
-	if len(d.held) > 0 {
-		t := d.held[0]
-		d.held = d.held[1:]
-		return t, nil
-	}
-	select {
-	case t, ok := <-d.tokens:
-		if !ok {
-			return Token{}, d.ended()
+	for {
+		switch t, ok, ended := d.take(); {
+		case ok:
+			return t, nil
+		case ended:
+			return Token{}, d.end()
 		}
-		return t, nil
-	case <-limit:
-		return Token{}, ErrTimeout
-	case <-cancel:
-		return Token{}, errCancelled
-	case <-d.quit:
-		return Token{}, ErrClosed
+		select {
+		case <-d.ready:
+		case <-limit:
+			return Token{}, ErrTimeout
+		case <-cancel:
+			return Token{}, errCancelled
+		case <-d.quit:
+			return Token{}, ErrClosed
+		}
 	}
 }
 
-// ended is called when the tokens channel is closed.
-func (d *Dialogue) ended() error {
+// end is called when the port has ended and everything was taken.
+func (d *Dialogue) end() error {
 	if errors.Is(d.portErr, ErrClosed) {
 		return ErrClosed
 	}
 	return d.fail(&PortError{d.portErr})
 }
 
-// Handle takes a token that came while no command was pending.
-func (d *Dialogue) Handle(t Token) {
+// handle takes a token that answers nothing.
+func (d *Dialogue) handle(t Token) {
 	switch {
 	case t.Kind == Line && !Unsolicited(t.Text):
 		d.stats.Strays++
@@ -276,22 +295,16 @@ func (d *Dialogue) isEcho(line, command string) bool {
 	return true
 }
 
-// Drain handles what has already arrived, without waiting. It reports whether the port still lives.
+// Drain hands what has already arrived to Config.URC, without waiting. It reports whether the port still lives.
 func (d *Dialogue) Drain() bool {
 	for {
-		if len(d.held) > 0 {
-			t := d.held[0]
-			d.held = d.held[1:]
-			d.Handle(t)
-			continue
-		}
-		select {
-		case t, ok := <-d.tokens:
-			if !ok {
-				d.ended()
-				return false
-			}
-			d.Handle(t)
+		t, ok, ended := d.take()
+		switch {
+		case ok:
+			d.handle(t)
+		case ended:
+			d.end()
+			return false
 		default:
 			return d.failed == nil
 		}

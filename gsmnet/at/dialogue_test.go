@@ -2,6 +2,7 @@ package at_test
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,8 @@ type fake struct {
 	expects int // bytes of payload that it waits for
 	payload []byte
 	closed  bool
-	stuck   bool // takes no bytes
+	done    string // what it says when it has the payload; "": SEND OK
+	stuck   bool   // takes no bytes
 	answer  func(f *fake, line string)
 }
 
@@ -57,7 +59,7 @@ func (f *fake) step() bool {
 		f.in = f.in[n:]
 		f.expects -= n
 		if n > 0 && f.expects == 0 {
-			f.say("\r\nSEND OK\r\n")
+			f.say(stdcmp.Or(f.done, "\r\nSEND OK\r\n"))
 		}
 		return n > 0
 	}
@@ -357,12 +359,19 @@ func TestErrorsDoNotTellArguments(t *testing.T) {
 
 func ExampleDialogue() {
 	// A module that knows one answer.
-	f := newFake(func(f *fake, line string) { f.say("\r\n+CSQ: 21,0\r\n\r\nOK\r\n") })
-	d := at.New(f, at.Config{URC: func(t at.Token) { fmt.Println("on its own:", t.Text) }})
+	f := newFake(func(f *fake, line string) { f.say("\r\n+CSQ: 21,0\r\n\r\nOK\r\n\r\nRING\r\n") })
+	rings := 0
+	d := at.New(f, at.Config{URC: func(t at.Token) { rings++; fmt.Println("on its own:", t.Text) }})
 	r, err := d.Do(at.Command{Line: "AT+CSQ", Accept: at.Prefixed("+CSQ:"), Timeout: time.Second})
 	fmt.Println(r.Lines[0], err)
+	for rings == 0 {
+		<-d.Ready()
+		d.Drain()
+	}
 	d.Stop()
 	f.close()
 	d.Wait()
-	// Output: +CSQ: 21,0 <nil>
+	// Output:
+	// +CSQ: 21,0 <nil>
+	// on its own: RING
 }

@@ -90,7 +90,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 		switch t.Kind {
 		case Prompt:
 			if c.Payload == nil || prompted {
-				d.Handle(t)
+				d.handle(t)
 				continue
 			}
 			prompted, d.owed = true, nil
@@ -103,7 +103,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 			limit.Reset(c.Timeout)
 		case Data:
 			if !c.Counted || strings.HasPrefix(t.Text, pushedHead) { // pushed data answers no command
-				d.Handle(t)
+				d.handle(t)
 				continue
 			}
 			r.Data, r.Head = append(r.Data, t.Data), t.Text
@@ -111,7 +111,7 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 			if c.Counted {
 				return ErrDamaged
 			}
-			d.Handle(t)
+			d.handle(t)
 		case Line:
 			if done, err := d.line(c, r, t); done {
 				return err
@@ -141,7 +141,7 @@ func (d *Dialogue) line(c *Command, r *Reply, t Token) (done bool, err error) {
 		r.Final = t.Text
 		return true, refusal(c.Line, t.Text)
 	case Foreign:
-		d.Handle(t)
+		d.handle(t)
 		if ends(t.Text) {
 			return true, ErrRestarted
 		}
@@ -164,7 +164,7 @@ func (d *Dialogue) swallow(c *Command) {
 		if t.Kind == Line && contains(c.Trailing, t.Text) {
 			return
 		}
-		d.Handle(t)
+		d.handle(t)
 	}
 }
 
@@ -178,8 +178,8 @@ func contains(list []string, s string) bool {
 }
 
 func (d *Dialogue) expectEcho(p []byte) {
-	d.scanMu.Lock()
-	defer d.scanMu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.scan.ExpectEcho(p)
 }
 
@@ -192,7 +192,7 @@ func (d *Dialogue) Pause(t time.Duration, wake <-chan struct{}) bool {
 		t, err := d.next(limit.C, wake)
 		switch {
 		case err == nil:
-			d.Handle(t)
+			d.handle(t)
 		case errors.Is(err, ErrTimeout), errors.Is(err, errCancelled):
 			return true
 		default:

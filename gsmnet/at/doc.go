@@ -10,7 +10,7 @@
 // It does not know what a command means; that is the business of package gsmnet. It does not log and starts no timers of its
 // own outside the calls.
 //
-// A Dialogue belongs to one goroutine, its owner: only the owner calls Do, Await, Handle and Resync. Two goroutines of its
+// A Dialogue belongs to one goroutine, its owner: only the owner calls Do, Await, Drain and Resync. Two goroutines of its
 // own move bytes: one reads the port and scans tokens, one writes, so that a stuck port never holds the owner for longer than
 // Config.WriteTimeout. A Scanner alone is a plain value without concurrency.
 //

@@ -35,12 +35,11 @@ const afterError = time.Second
 // caller wrote. The error is ErrHung when no probe was answered.
 func (d *Dialogue) Resync() (polluted bool, err error) {
 	d.stats.Resyncs++
-	d.scanMu.Lock()
-	midway := d.scan.Midway()
-	d.scan.Reset()
-	d.scanMu.Unlock()
-	if midway { // pushed data (G5.3) that didn't come to its end: it is lost, and whoever counts on it has to know
-		d.Handle(Token{Kind: Damage})
+	d.mu.Lock()
+	lost := d.scan.Abandon()
+	d.mu.Unlock()
+	if lost { // pushed data (G5.3) that didn't come to its end: it is lost, and whoever counts on it has to know
+		d.handle(Token{Kind: Damage})
 	}
 	for i, p := range probes {
 		if p.line == d.late {
@@ -111,7 +110,7 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 				return false, err
 			}
 		case t.Kind != Line:
-			d.Handle(t)
+			d.handle(t)
 		case d.isEcho(t.Text, line):
 		case strings.HasPrefix(t.Text, answer):
 			seen = true
@@ -124,7 +123,7 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 			d.stats.Strays++
 			limit.Reset(min(wait, afterError))
 		default:
-			d.Handle(t)
+			d.handle(t)
 		}
 	}
 }

@@ -42,7 +42,8 @@ const (
 	inLine scanState = iota
 	wantLF           // a counted header has ended with CR, its LF comes next
 	inData
-	wantCR    // the counted bytes of +QIRD are followed by CR LF
+	wantCR    // the counted bytes of +QIRD are followed by CR LF,
+	wantEnd   // whose LF comes next
 	wantRawLF // the line that starts data mode has ended with CR, its LF comes next
 	inRaw
 	behindPushed // counted bytes without a frame have just ended
@@ -62,6 +63,8 @@ type Scanner struct {
 
 	echo    []byte // what the module may echo after the prompt
 	matched int
+	behind  []byte // the same while a line is read that may be a URC before it
+	again   bool   // it was one: the echo is expected behind its end
 
 	dropped uint64
 }
@@ -70,14 +73,12 @@ type Scanner struct {
 func (s *Scanner) Dropped() uint64 { return s.dropped }
 
 // ExpectEcho says that the payload may come back before the reply (QISDE, on by default). The next bytes are removed if they
-// are exactly p; if they turn out not to be, they are scanned as usual. The caller must not change p before the reply.
-func (s *Scanner) ExpectEcho(p []byte) { s.echo, s.matched = p, 0 }
+// are exactly p; if they turn out not to be, they are scanned as usual. Unsolicited lines may come before it. The caller must not change
+// p before the reply.
+func (s *Scanner) ExpectEcho(p []byte) { s.echo, s.matched, s.behind = p, 0, nil }
 
 // RawAfter makes the scanner hand on everything behind the given line as Raw: the module enters data mode with it (G8.1).
 func (s *Scanner) RawAfter(line string) { s.rawOn = line }
-
-// Midway reports whether a block of counted bytes has begun and not ended.
-func (s *Scanner) Midway() bool { return s.state == wantLF || s.state == inData || s.state == wantCR }
 
 // SetRaw enters or leaves data mode at once.
 func (s *Scanner) SetRaw(on bool) {
@@ -90,6 +91,17 @@ func (s *Scanner) SetRaw(on bool) {
 // Reset forgets everything begun: half a line, counted data, an expected echo.
 func (s *Scanner) Reset() {
 	*s = Scanner{line: s.line[:0], rawOn: s.rawOn, dropped: s.dropped}
+}
+
+// Abandon gives up a block of counted bytes that has begun, and an expected echo. Half a line stays: its rest may still come. It
+// reports whether bytes of a block are lost with it.
+func (s *Scanner) Abandon() (lost bool) {
+	lost = s.state == wantLF || s.state == inData || s.state == wantCR || s.state == wantEnd
+	if lost {
+		s.Reset()
+	}
+	s.echo, s.behind = nil, nil
+	return lost
 }
 
 // Scan consumes p and calls emit for each token that it completes.
@@ -125,12 +137,13 @@ func (s *Scanner) match(b byte, emit func(Token)) {
 		}
 		return
 	}
-	back := s.echo[:s.matched]
+	back, expected := s.echo[:s.matched], s.echo
 	s.echo = nil
 	for _, c := range back {
 		s.step(c, emit)
 	}
 	s.step(b, emit)
+	s.behind = expected // unless what has begun turns out to be a reply's line
 }
 
 // step takes one byte outside counted data.
@@ -144,12 +157,19 @@ func (s *Scanner) step(b byte, emit func(Token)) {
 		}
 		s.state = inData
 	case wantCR:
-		s.state = inLine
 		if b != '\r' {
 			s.damage(emit)
 			s.step(b, emit)
 			return
 		}
+		s.state = wantEnd
+	case wantEnd:
+		if b != '\n' {
+			s.damage(emit)
+			s.step(b, emit)
+			return
+		}
+		s.state = inLine
 		emit(Token{Kind: Data, Text: s.header, Data: s.data})
 		s.data = nil
 	case behindPushed:
@@ -180,6 +200,9 @@ func (s *Scanner) inLine(b byte, emit func(Token)) {
 		// A parity error, a framing error or a break arrives as NUL; no reply contains one.
 	case b == '\r' || b == '\n':
 		s.endLine(b, emit)
+		if b == '\n' && s.again {
+			s.echo, s.matched, s.again = s.behind, 0, false
+		}
 	case b == '>' && len(s.line) == 0:
 		s.space = true
 		emit(Token{Kind: Prompt})
@@ -212,6 +235,9 @@ func (s *Scanner) endLine(b byte, emit func(Token)) {
 		return
 	}
 	emit(Token{Kind: Line, Text: text})
+	if s.again = s.behind != nil && Unsolicited(text); !s.again {
+		s.behind = nil
+	}
 	if text == s.rawOn {
 		s.state, s.rawOn = inRaw, ""
 		if b == '\r' {

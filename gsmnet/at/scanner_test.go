@@ -59,6 +59,8 @@ func TestScanner(t *testing.T) {
 			[]at.Token{{Kind: at.Damage, Text: "+QIRD: 1.2.3.4:70,TCP,4"}, line("OK")}},
 		{"FL4 two bytes lost", "+QIRD: 1.2.3.4:70,TCP,4\r\nab\r\nOK\r\n",
 			[]at.Token{{Kind: at.Damage, Text: "+QIRD: 1.2.3.4:70,TCP,4"}, line("OK")}},
+		{"FL4 a URC inside, where a CR follows the count", "+QIRD: 1.2.3.4:70,TCP,8\r\n\r\nRING\r\n\rabcdefg\r\nOK\r\n",
+			[]at.Token{{Kind: at.Damage, Text: "+QIRD: 1.2.3.4:70,TCP,8"}, line("abcdefg"), line("OK")}},
 		{"FL5 a byte doubled", "+QIRD: 1.2.3.4:70,TCP,4\r\nabbcd\r\nOK\r\n",
 			[]at.Token{{Kind: at.Damage, Text: "+QIRD: 1.2.3.4:70,TCP,4"}, line("d"), line("OK")}},
 		{"G5.2 pushed with everything", "\r\nRECV FROM:1.2.3.4:70\r\nIPD5TCP:ab\r\nc\r\nOK\r\n",
@@ -124,6 +126,10 @@ func TestPayloadEcho(t *testing.T) {
 		{"not echoed", "hello", " \r\nSEND OK\r\n", []at.Token{line("SEND OK")}},
 		{"not echoed, same beginning", "\r\nSEND FAIL", " \r\nSEND OK\r\n", []at.Token{line("SEND OK")}},
 		{"nothing at all", "x", " ", nil},
+		{"a URC before it", "OK\r\nCLOSED\r\n", " \r\nRING\r\n\r\n+CREG: 2\r\nOK\r\nCLOSED\r\n\r\nSEND OK\r\n",
+			[]at.Token{line("RING"), line("+CREG: 2"), line("SEND OK")}},
+		{"a URC and no echo", "SEND OK", " \r\nRING\r\n\r\nSEND FAIL\r\nSEND OK\r\n",
+			[]at.Token{line("RING"), line("SEND FAIL"), line("SEND OK")}},
 	} {
 		for _, way := range cuts(len(c.in)) {
 			var s at.Scanner

@@ -10,9 +10,9 @@ import (
 // Afterwards no older answer is on its way any more. It leaves ATV0, in which an OK is a bare 0. The error is ErrHung when
 // there was no answer.
 func (d *Dialogue) Sync(tries int, every time.Duration) error {
-	d.scanMu.Lock()
+	d.mu.Lock()
 	d.scan.Reset()
-	d.scanMu.Unlock()
+	d.mu.Unlock()
 	for range tries {
 		answer, err := d.knock("AT", every)
 		if err != nil {
@@ -51,7 +51,7 @@ func (d *Dialogue) knock(line string, wait time.Duration) (string, error) {
 			return t.Text, nil
 		case t.Kind == Line && d.isEcho(t.Text, line), t.Kind == Prompt:
 		default:
-			d.Handle(t)
+			d.handle(t)
 		}
 	}
 }
