@@ -74,6 +74,15 @@ outage           Mar 1 14:02 for 12 min, still: no coverage
 	}
 }
 
+func TestStatusTellsRoaming(t *testing.T) {
+	t.Parallel()
+	st := searchingStatus(time.Date(2026, 3, 1, 14, 14, 0, 0, time.UTC))
+	st.Link.Modem.Registration = "roaming"
+	if got, want := printed(st), "M95, Example Mobile, roaming, -109 dBm"; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+}
+
 // TestStatusFitsAScreen in the worst of all cases: long texts everywhere, and more of everything than there is room for.
 func TestStatusFitsAScreen(t *testing.T) {
 	t.Parallel()

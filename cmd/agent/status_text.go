@@ -262,6 +262,9 @@ func modemLine(m *agent.ModemStatus) string {
 	if m.Operator != "" {
 		parts = append(parts, m.Operator)
 	}
+	if m.Registration == "roaming" {
+		parts = append(parts, "roaming")
+	}
 	if m.SignalDBm != nil {
 		parts = append(parts, fmt.Sprintf("%d dBm", *m.SignalDBm))
 	}
