@@ -3,11 +3,13 @@ package main
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
 // endpoint is a broker's address with what MQTT needs to talk to it.
@@ -25,23 +27,28 @@ func (e endpoint) String() string {
 }
 
 // brokers chooses among several: the one that works is kept, the next one is tried when it fails, and after a while the
-// first one again.
+// first one again. All of them are tried, each as soon as the one before has failed, before there is a longer wait.
 type brokers struct {
 	list        []endpoint // at least one; the first is preferred
 	returnAfter time.Duration
+	shared      bool // the list is of nodes of a cluster: any of them goes on with a session
 
 	mu       sync.Mutex
-	current  int       // that works, or is tried next
-	trying   int       // that was turned to last
-	failures int       // in a row
+	current  int         // that works, or is tried next
+	trying   int         // that was turned to last
+	step     int         // from a broker to the next one: 1, or -1 for every second device of a cluster
+	tried    []bool      // of the list: it has failed since one worked, or since the last wait
+	barred   []time.Time // of the list: not before, since it refuses us; zero: at any time
+	refusals []mqttconn.Backoff
 	returnAt time.Time // when to look for the first one; zero: never
 }
 
 func newBrokers(b config.Broker) *brokers {
-	all := &brokers{returnAfter: time.Duration(b.ReturnAfter)}
+	all := &brokers{returnAfter: time.Duration(b.ReturnAfter), step: 1}
 	for _, e := range b.Endpoints() {
 		all.list = append(all.list, endpoint{address: e.Address(), host: e.Host, tls: e.TLS})
 	}
+	all.tried, all.barred, all.refusals = make([]bool, len(all.list)), make([]time.Time, len(all.list)), make([]mqttconn.Backoff, len(all.list))
 	return all
 }
 
@@ -66,14 +73,18 @@ func (b *brokers) addresses() []string {
 }
 
 // spread begins with the node of a cluster that key chooses, and returns to none: a fleet with one list then meets all nodes
-// alike, and each device the one that it has a TLS session with.
+// alike, and each device the one that it has a TLS session with. The devices of a node that is lost part to both sides of it.
 func (b *brokers) spread(key string) {
 	sum := fnv.New32a()
 	sum.Write([]byte(key))
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.returnAfter = 0
-	b.use(int(sum.Sum32() % uint32(len(b.list))))
+	b.returnAfter, b.shared = 0, true
+	n := uint32(len(b.list))
+	b.use(int(sum.Sum32() % n))
+	if sum.Sum32()/n%2 == 1 {
+		b.step = -1
+	}
 }
 
 // use is called with mu held.
@@ -90,7 +101,8 @@ func (b *brokers) use(i int) {
 func (b *brokers) turns() []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.returnAt.IsZero() && !time.Now().Before(b.returnAt) {
+	now := time.Now()
+	if !b.returnAt.IsZero() && !now.Before(b.returnAt) && !now.Before(b.barred[0]) {
 		return []int{0, b.current}
 	}
 	return []int{b.current}
@@ -100,28 +112,84 @@ func (b *brokers) turns() []int {
 func (b *brokers) worked(i int) (until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if i != b.current || b.failures > 0 || i > 0 && b.returnAt.IsZero() {
+	failures := slices.Contains(b.tried, true)
+	if i != b.current || failures || i > 0 && b.returnAt.IsZero() {
 		b.use(i)
 	}
-	b.failures = 0
+	clear(b.tried)
+	b.barred[i], b.refusals[i] = time.Time{}, mqttconn.Backoff{}
 	return b.returnAt
 }
 
-// failed turns to the next broker, unless the way to all of them is missing. It tells whether there are some that were not
-// tried since one worked.
+// failed turns to the next broker, unless the way to all of them is missing. It tells whether that one was not tried since one
+// worked, or since all have failed.
 func (b *brokers) failed(i int, err error) (others bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	_, network := modemPaces[gsmnet.CauseOf(err)]
+	if !network {
+		b.bar(i, mqttconn.CauseOf(err))
+	}
 	if i != b.current { // the first one isn't back yet
 		b.use(b.current)
 		return true
 	}
-	if _, network := modemPaces[gsmnet.CauseOf(err)]; network {
+	if network {
 		return false
 	}
-	b.failures++
-	b.current, b.returnAt = (i+1)%len(b.list), time.Time{}
-	return b.failures < len(b.list)
+	return b.pass(i)
+}
+
+// bar keeps away from a broker that only a person can make take us. It is called with mu held.
+func (b *brokers) bar(i int, cause mqttconn.Cause) {
+	if wait := b.refusals[i].Next(cause, 0); wait >= refused {
+		b.barred[i] = time.Now().Add(wait)
+	}
+}
+
+// refused is the shortest wait that speaks of a broker which refuses us, rather than of one that isn't there.
+const refused = 10 * time.Minute
+
+// pass turns from the broker to the next one that doesn't refuse us, and tells whether that is a fresh one. It is called with mu held.
+func (b *brokers) pass(i int) (fresh bool) {
+	b.tried[i] = true
+	n := len(b.list)
+	next, now := i, time.Now()
+	for at := (i + b.step + n) % n; at != i; at = (at + b.step + n) % n {
+		if now.Before(b.barred[at]) {
+			continue
+		}
+		if next == i || b.tried[next] && !b.tried[at] {
+			next = at
+		}
+	}
+	if next == i && now.Before(b.barred[i]) { // all refuse us: the one that is due first
+		for at := range b.list {
+			if b.barred[at].Before(b.barred[next]) {
+				next = at
+			}
+		}
+	}
+	b.current, b.returnAt = next, time.Time{}
+	if fresh = !b.tried[next] && !now.Before(b.barred[next]); !fresh {
+		clear(b.tried)
+	}
+	return fresh
+}
+
+// goesOn turns to another node after the end of a session that stood for long, if the broker is a cluster. Any other broker is
+// asked again first, after a wait that spares it: what is in flight belongs to it.
+func (b *brokers) goesOn(stood time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.shared && stood >= stableAfter && b.pass(b.current)
+}
+
+// barredFor is how long all brokers are to be left alone; 0: some can be tried.
+func (b *brokers) barredFor() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, time.Until(slices.MinFunc(b.barred, time.Time.Compare)))
 }
 
 // turnTo makes i the broker that name tells.

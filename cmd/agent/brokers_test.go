@@ -7,8 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
 func TestBrokersAreSticky(t *testing.T) {
@@ -84,7 +86,7 @@ func TestBrokersAreSticky(t *testing.T) {
 
 func TestClusterIsSpread(t *testing.T) {
 	nodes := config.List{"mqtt://a", "mqtt://b", "mqtt://c"}
-	begins := make([]int, len(nodes))
+	begins, steps := make([]int, len(nodes)), make(map[int]int)
 	for i := range 300 {
 		b := newBrokers(config.Broker{URL: nodes, ReturnAfter: config.Duration(time.Hour)})
 		device := fmt.Sprintf("pump-%d", i)
@@ -93,12 +95,13 @@ func TestClusterIsSpread(t *testing.T) {
 		begins[first]++
 		b.failed(first, errors.New("refused"))
 		next := b.turns()[0]
-		if want := (first + 1) % len(nodes); next != want {
-			t.Fatalf("%s: got node %d after %d has failed, want %d", device, next, first, want)
-		}
+		steps[(next-first+len(nodes))%len(nodes)]++
 		if until := b.worked(next); !until.IsZero() {
 			t.Fatalf("%s is to leave a node that works at %v, want never", device, until)
 		}
+	}
+	if steps[0] > 0 || steps[1] < 120 || steps[2] < 120 {
+		t.Errorf("the nodes after the first that failed: %v, want the next and the last one alike", steps)
 	}
 	for node, n := range begins {
 		if n < 60 {
@@ -114,5 +117,100 @@ func TestOneBrokerIsKept(t *testing.T) {
 	}
 	if got := b.turns(); len(got) != 1 || got[0] != 0 {
 		t.Errorf("turns: got %v, want the only one", got)
+	}
+}
+
+// TestListIsTriedBeforeAWait counts the waits after which each broker of a list has been tried.
+func TestListIsTriedBeforeAWait(t *testing.T) {
+	down := &mqttconn.Error{Op: "connect", Cause: mqttconn.CauseRefused, Err: errors.New("refused")}
+	password := &mqttconn.Error{Op: "connect", Cause: mqttconn.CauseCredentials, Err: errors.New("bad password")}
+	type step struct {
+		err   error         // of the attempt
+		next  int           // the broker after it
+		least time.Duration // of the wait before that
+		most  time.Duration
+	}
+	soon := func(next int) step { return step{down, next, 0, turnWait} }
+	later := func(next int) step { return step{down, next, 10 * time.Second, 125 * time.Second} }
+	for name, steps := range map[string][]step{
+		"all are down":          {soon(1), soon(2), later(0), soon(1), soon(2), later(0)},
+		"the first refuses us":  {{password, 1, 0, turnWait}, soon(2), later(1), soon(2), later(1)},
+		"the second refuses us": {soon(1), {password, 2, 0, turnWait}, later(0), soon(2), later(0)},
+		"all refuse us":         {{password, 1, 0, turnWait}, {password, 2, 0, turnWait}, {password, -1, 50 * time.Minute, 2 * time.Hour}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBrokers(config.Broker{URL: config.List{"mqtt://a", "mqtt://b", "mqtt://c"}, ReturnAfter: config.Duration(time.Hour)})
+				again := retry(b)
+				for i, s := range steps {
+					le := linkError(s.err)
+					le.Others = b.failed(b.turns()[0], s.err)
+					wait := again(le, 0)
+					if wait < s.least || wait > s.most {
+						t.Fatalf("attempt %d: the wait is %v, want %v to %v", i+1, wait, s.least, s.most)
+					}
+					if next := b.turns()[0]; s.next >= 0 && next != s.next {
+						t.Fatalf("attempt %d: next is broker %d, want %d", i+1, next, s.next)
+					}
+					time.Sleep(wait)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusingBrokerIsLeftAlone: while the second one works, the first one is looked for only when its long wait is over.
+func TestRefusingBrokerIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBrokers(config.Broker{URL: config.List{"mqtt://a", "mqtt://b"}, ReturnAfter: config.Duration(10 * time.Minute)})
+		b.failed(0, &mqttconn.Error{Op: "connect", Cause: mqttconn.CauseCredentials, Err: errors.New("bad password")})
+		b.worked(1)
+		time.Sleep(55 * time.Minute)
+		if got := b.turns(); len(got) != 1 || got[0] != 1 {
+			t.Errorf("turns: got %v, want the second one alone within the hour", got)
+		}
+		time.Sleep(2 * time.Hour)
+		if got := b.turns(); len(got) != 2 || got[0] != 0 {
+			t.Errorf("turns: got %v, want the first one before the second", got)
+		}
+	})
+}
+
+// TestClusterTakesUpALostNode models 10 000 devices at three nodes, one of which is lost: the others are not stormed.
+func TestClusterTakesUpALostNode(t *testing.T) {
+	gone := &agent.LinkError{Cause: agent.CauseLost, HungUp: true, Err: errors.New("connection reset by peer")}
+	arrivals := make(map[[2]int]int) // node, second
+	perNode := make(map[int]int)
+	for i := range 10_000 {
+		b := newBrokers(config.Broker{URL: config.List{"mqtt://a", "mqtt://b", "mqtt://c"}})
+		b.spread(fmt.Sprintf("pump-%d", i))
+		if b.turns()[0] != 0 {
+			continue
+		}
+		b.worked(0)
+		wait := retry(b)(gone, time.Hour)
+		node := b.turns()[0]
+		perNode[node]++
+		arrivals[[2]int{node, int(wait / time.Second)}]++
+		if wait > turnWait || node == 0 {
+			t.Fatalf("device %d turns to node %d after %v, want another one within %v", i, node, wait, turnWait)
+		}
+	}
+	worst := 0
+	for _, n := range arrivals {
+		worst = max(worst, n)
+	}
+	t.Logf("%v come to the other nodes, %d in the worst second", perNode, worst)
+	if worst > 230 || perNode[1] < 1400 || perNode[2] < 1400 {
+		t.Errorf("%v come to the other nodes, %d in the worst second, want them alike and at most 230", perNode, worst)
+	}
+	// A session that didn't stand, as one with a poison message, is met with the usual wait, and a broker of its own is asked again.
+	b := newBrokers(config.Broker{URL: config.List{"mqtt://a", "mqtt://b"}})
+	if wait := retry(b)(gone, time.Hour); wait < 10*time.Second || b.turns()[0] != 0 {
+		t.Errorf("a broker of its own: broker %d after %v, want the same one after 10 s or more", b.turns()[0], wait)
+	}
+	b.spread("pump-1")
+	if wait := retry(b)(gone, time.Minute); wait < 10*time.Second {
+		t.Errorf("a session that didn't stand: %v, want 10 s or more", wait)
 	}
 }

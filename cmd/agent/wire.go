@@ -31,6 +31,7 @@ type device struct {
 	queue   *queue.Queue
 	module  control.Modem // nil on the machine's own network
 	pulse   *pulse
+	brokers *brokers
 	usage   *usage.Ledger
 	air     mqttconn.Air
 	memory  memory
@@ -115,7 +116,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	agentConfig := agent.Config{
 		Device: cfg.Device, Version: version, LinkKind: cfg.Link,
-		Queue: q, Link: link, Retry: retry(), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
+		Queue: q, Link: link, Retry: retry(d.brokers), PoisonAfter: cfg.Broker.PoisonAfter, Check: check(cfg), Log: log, Encoding: form,
 		MachineTime: w.machine.time,
 		Account:     newAccount(&d.air, d.usage), Keepalive: d.pulse.status, Sources: []agent.Source{d.memory.source()},
 		Presence: agent.Presence{Topic: cfg.PresenceTopic(), Boot: bootName()},
@@ -142,6 +143,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	if err != nil {
 		return nil, err
 	}
+	d.brokers = mqtt.brokers
 	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
 	mqtt.wishes = d.wishes(cfg, log)
 	clock := d.rememberTLS(cfg, &mqtt, log)
