@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fieldpost/fieldpost/agent/keep"
 	"github.com/fieldpost/fieldpost/mqttconn"
@@ -19,6 +22,7 @@ type sessionBook struct {
 	path    string // "": nothing is remembered
 	queue   *queue.Queue
 	cluster []string // addresses of one broker; nil: each address is a broker of its own
+	log     zerolog.Logger
 }
 
 // sessionPage is the book of one queue file and client id.
@@ -80,14 +84,20 @@ func (b sessionBook) connect(ctx context.Context, dial mqttconn.DialFunc, cfg mq
 		return nil, err
 	}
 	stale, known := page.Stale[broker]
-	if stale {
+	if stale && cfg.Handler == nil {
 		if err := discardSession(ctx, dial, cfg); err != nil {
 			return nil, err
 		}
 	}
 	session, err := mqttconn.Connect(ctx, dial, cfg)
-	if err == nil && !known && session.SessionPresent() { // of a queue file that is gone
+	if err == nil && session.SessionPresent() && (stale || !known) { // stale, or of a queue file that is gone
+		var waited uint64
+		if cfg.Handler != nil {
+			waited = empty(ctx, session)
+		}
 		if err = errors.Join(session.Close(ctx), discardSession(ctx, dial, cfg)); err == nil {
+			b.log.Warn().Str("broker", broker).Uint64("taken", waited).Msg("the broker's session has packet ids that are not known here, and was discarded " +
+				"after what waited in it was taken; a command that came in that moment has to be sent again")
 			session, err = mqttconn.Connect(ctx, dial, cfg)
 		}
 	}
@@ -147,6 +157,33 @@ func (b sessionBook) save(page sessionPage) error {
 	}
 	return nil
 }
+
+// empty takes the commands that wait in a session which is about to be discarded, and tells how many.
+func empty(ctx context.Context, s *mqttconn.Session) (taken uint64) {
+	last, since := s.Stats().BytesDown, time.Now()
+	tick := time.NewTicker(quietDown / 10)
+	defer tick.Stop()
+	for begun := since; time.Since(since) < quietDown && time.Since(begun) < longestEmptying; {
+		select {
+		case <-tick.C:
+		case <-s.Done():
+			return s.Stats().Received
+		case <-ctx.Done():
+			return s.Stats().Received
+		}
+		if now := s.Stats().BytesDown; now != last {
+			last, since = now, time.Now()
+		}
+	}
+	return s.Stats().Received
+}
+
+const (
+	// quietDown without a byte is the end of what waits: longer than a round trip over GPRS.
+	quietDown = 3 * time.Second
+	// longestEmptying bounds what others' messages can hold up.
+	longestEmptying = time.Minute
+)
 
 // discardSession makes the broker forget the session that it may hold.
 func discardSession(ctx context.Context, dial mqttconn.DialFunc, cfg mqttconn.Config) error {

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/rs/zerolog"
 
 	"github.com/fieldpost/fieldpost/mqttconn"
 	"github.com/fieldpost/fieldpost/queue"
@@ -142,4 +150,80 @@ func TestSessionBook(t *testing.T) {
 	})
 	fly()
 	with(second, nothingResumed) // whose session was kept meanwhile
+}
+
+// TestSessionOfAnOlderQueue begins with a new queue file while the broker's session holds a packet id of the old one, and commands that
+// came meanwhile. The commands are taken, the log tells that the session was discarded, and no reading is swallowed or doubled.
+func TestSessionOfAnOlderQueue(t *testing.T) {
+	t.Parallel()
+	const clientID = "pump-07"
+	broker := startBroker(t)
+	arrived := readingsAt(t, broker.addr)
+	var mu sync.Mutex
+	var taken []string
+	cfg := mqttconn.Config{ClientID: clientID, Subscriptions: []mqttconn.Subscription{{Filter: "pump-07/cmd/+", QoS: 1}},
+		Handler: func(_ context.Context, d mqttconn.Delivery) error {
+			mu.Lock()
+			defer mu.Unlock()
+			taken = append(taken, string(d.Payload))
+			return nil
+		}}
+	old, err := mqttconn.Connect(t.Context(), dialer(broker.addr), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-old.Settled()
+	if err := old.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leaveOpen(t, broker.addr, clientID)
+	for _, id := range []string{"1", "2", "3"} {
+		if err := broker.server.Publish("pump-07/cmd/status", []byte(id), false, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	q, err := queue.Open(queue.Config{Path: filepath.Join(t.TempDir(), "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	var log bytes.Buffer
+	book := sessionBook{path: filepath.Join(t.TempDir(), "sessions"), queue: q, log: zerolog.New(&log)}
+	cfg.Journal = journal{q}
+	for life := range 2 {
+		s, err := book.connect(t.Context(), dialer(broker.addr), cfg, broker.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seq, err := q.Put(t.Context(), queue.Message{Topic: "site/new", QoS: 2, Payload: fmt.Append(nil, life)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Publish(t.Context(), mqttconn.Message{Seq: seq, Topic: "site/new", QoS: 2, Payload: fmt.Append(nil, life)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Release(seq); err != nil {
+			t.Fatal(err)
+		}
+		<-s.Settled()
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	want := []string{`{"n":1}`, "0", "1"} // the first one was left open
+	eventually(t, "both readings arrive", 20*time.Second, func() bool { return slices.Equal(arrived(), want) })
+	mu.Lock()
+	defer mu.Unlock()
+	slices.Sort(taken) // this broker keeps no order of what waits
+	if !slices.Equal(taken, []string{"1", "2", "3"}) {
+		t.Errorf("the commands %q were taken, want the three that waited", taken)
+	}
+	if n := strings.Count(log.String(), `"taken":3,"message":"the broker's session has packet ids that are not known here`); n != 1 {
+		t.Errorf("the log tells %d times that the session was discarded, want once:\n%s", n, &log)
+	}
 }

@@ -145,7 +145,7 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	}
 	d.brokers = mqtt.brokers
 	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
-	mqtt.wishes = d.wishes(cfg, log)
+	mqtt.wishes, mqtt.book.log = d.wishes(cfg, log), log
 	clock := d.rememberTLS(cfg, &mqtt, log)
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
