@@ -126,6 +126,10 @@ func kindOf(p packet) string {
 		return "UNSUBSCRIBE"
 	case *packets.PubackPacket:
 		return "PUBACK"
+	case *packets.PubrecPacket:
+		return "PUBREC"
+	case *packets.PubcompPacket:
+		return "PUBCOMP"
 	case *packets.DisconnectPacket:
 		return "DISCONNECT"
 	}

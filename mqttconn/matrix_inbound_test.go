@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,118 +16,253 @@ import (
 	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
-// downlinks is the sending half of a broker at QoS 1: it sends its messages after CONNACK, and again on the next connection
-// what has no PUBACK.
+const commands = 3
+
+// downlinks is the sending half of a broker, and the operator behind it: a command whose answer has not come up is sent again,
+// by the broker as far as its session lives, else by the operator.
 type downlinks struct {
-	handled func(payload string) bool
+	qos      byte
+	executed func(id uint16) bool
 
 	mu     sync.Mutex
-	acked  map[uint16]bool
-	sent   map[uint16]bool
+	asked  bool            // for the subscription, in the session that lives
+	stage  map[uint16]byte // what the broker's session knows of a message: it was sent, or received with PUBREC
+	done   map[uint16]bool // acknowledged to the end in this session
 	faults []string
 }
 
-const commands = 3
+// The stages of a message.
+const (
+	isSent     = 1
+	isReceived = 2
+)
 
-func (d *downlinks) answer(p packet) []byte {
+func (d *downlinks) fault(format string, args ...any) {
+	d.faults = append(d.faults, fmt.Sprintf(format, args...))
+}
+
+func (d *downlinks) forget() {
+	d.asked, d.stage, d.done = false, make(map[uint16]byte), make(map[uint16]bool)
+}
+
+// answer is what the broker sends back; it answers for readings as always.
+func (d *downlinks) answer(b *fakeBroker, p packet) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch p := p.(type) {
 	case *packets.ConnectPacket:
-		out := connackBytes(len(d.sent) > 0, 0)
-		for id := uint16(1); id <= commands; id++ {
-			if d.acked[id] {
-				continue
-			}
-			first := byte(packets.Publish<<4 | 1<<1)
-			if d.sent[id] {
-				first |= 1 << 3 // DUP
-			}
-			d.sent[id] = true
-			out = append(out, first, 6, 0, 1, 'c', 0, byte(id), byte('0'+id))
+		present := b.session != nil
+		if !present {
+			b.session = make(map[uint16]string)
+			d.forget()
+		}
+		out := connackBytes(present, 0)
+		if d.asked {
+			out = append(out, d.send(b)...)
+		}
+		return out
+	case *packets.SubscribePacket:
+		out := []byte{packets.Suback << 4, 3, byte(p.MessageID >> 8), byte(p.MessageID), p.Qoss[0]}
+		if !d.asked { // else all has been sent behind CONNACK
+			d.asked = true
+			out = append(out, d.send(b)...)
 		}
 		return out
 	case *packets.PubackPacket:
-		if d.acked[p.MessageID] {
-			d.faults = append(d.faults, fmt.Sprintf("PUBACK %d came twice", p.MessageID))
+		d.acknowledged(p.MessageID, 1)
+		return []byte{}
+	case *packets.PubrecPacket:
+		d.acknowledged(p.MessageID, 2)
+		d.stage[p.MessageID] = isReceived
+		return []byte{packets.Pubrel<<4 | 2, 2, byte(p.MessageID >> 8), byte(p.MessageID)}
+	case *packets.PubcompPacket:
+		if d.stage[p.MessageID] != isReceived {
+			d.fault("PUBCOMP %d without PUBREC", p.MessageID)
 		}
-		if !d.handled(fmt.Sprint(p.MessageID)) {
-			d.faults = append(d.faults, fmt.Sprintf("PUBACK %d came before the message was handled", p.MessageID))
-		}
-		d.acked[p.MessageID] = true
+		d.done[p.MessageID] = true
 		return []byte{}
 	}
 	return nil
 }
 
-// TestInboundCutAtEveryMoment cuts the connection once at each moment of a delivery from the broker, with a process that lives on
-// and one that is killed: every message is handled, in order but for repeats, and none is acknowledged that was not handled.
-func TestInboundCutAtEveryMoment(t *testing.T) {
-	moments := []string{"answered CONNECT 1"}
-	for i := 1; i <= commands; i++ {
-		moments = append(moments, fmt.Sprint("before PUBACK ", i), fmt.Sprint("after PUBACK ", i))
+// acknowledged checks that a command was carried out before the broker may forget it.
+func (d *downlinks) acknowledged(id uint16, qos byte) {
+	if d.qos != qos {
+		d.fault("message %d of QoS %d was acknowledged as one of QoS %d", id, d.qos, qos)
 	}
-	for _, killed := range []bool{false, true} {
-		for _, at := range moments {
-			t.Run(fmt.Sprintf("killed %v/%s", killed, at), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { inboundCut(t, at, killed) })
-			})
+	if !d.executed(id) {
+		d.fault("message %d was acknowledged before it was carried out", id)
+	}
+	if d.done[id] {
+		d.fault("message %d was acknowledged twice", id)
+	}
+	d.done[id] = qos == 1
+}
+
+// send is all that has to come (again).
+func (d *downlinks) send(b *fakeBroker) (out []byte) {
+	for id := uint16(1); id <= commands; id++ {
+		switch answered := slices.Contains(b.delivered, fmt.Sprint("answer ", id)); {
+		case d.stage[id] == isReceived && !d.done[id]:
+			out = append(out, packets.Pubrel<<4|2, 2, 0, byte(id))
+		case d.done[id], answered && d.stage[id] == 0, d.qos == 0 && answered:
+			continue
+		default:
+			first := byte(packets.Publish<<4) | d.qos<<1
+			if d.stage[id] == isSent && d.qos > 0 {
+				first |= 1 << 3 // DUP
+			}
+			d.stage[id] = isSent
+			if d.qos == 0 {
+				out = append(out, first, 4, 0, 1, 'c', byte('0'+id))
+			} else {
+				out = append(out, first, 6, 0, 1, 'c', 0, byte(id), byte('0'+id))
+			}
+		}
+	}
+	return out
+}
+
+// executor is the device: what it has carried out, and the answers that are still to go up, outlive the process.
+type executor struct {
+	mu       sync.Mutex
+	dead     bool
+	runs     map[string]int // by command
+	answered map[string]bool
+}
+
+var errDead = errors.New("the process is dead")
+
+// handle carries a command out once, whatever its broker does.
+func (x *executor) handle(_ context.Context, m mqttconn.Delivery) error {
+	time.Sleep(20 * time.Millisecond) // fsync
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.dead {
+		return errDead
+	}
+	if id := string(m.Payload); x.runs[id] == 0 {
+		x.runs[id]++
+	}
+	return nil
+}
+
+// report sends up the answers that are due, until the session ends or none comes any more.
+func (x *executor) report(t *testing.T, s *mqttconn.Session) {
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		x.mu.Lock()
+		var due []string
+		for id := range x.runs {
+			if !x.answered[id] {
+				due = append(due, id)
+			}
+		}
+		x.mu.Unlock()
+		slices.Sort(due)
+		for _, id := range due {
+			r, err := s.Publish(t.Context(), mqttconn.Message{Seq: uint64(id[0]), Topic: "pump-07/answer", QoS: 1, Payload: []byte("answer " + id)})
+			if err != nil || r.Err() != nil {
+				return
+			}
+			x.mu.Lock()
+			x.answered[id] = !x.dead
+			x.mu.Unlock()
 		}
 	}
 }
 
-func inboundCut(t *testing.T, at string, killed bool) {
-	d := &downlinks{acked: make(map[uint16]bool), sent: make(map[uint16]bool)}
-	var mu sync.Mutex
-	var handled []string // what outlives the process
-	dead := false
-	d.handled = func(payload string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Contains(handled, payload)
-	}
-	b := &fakeBroker{cutAt: at, answer: d.answer}
-	if killed {
-		b.onCut = func() { mu.Lock(); dead = true; mu.Unlock() }
-	}
-	handle := func(_ context.Context, m mqttconn.Delivery) error {
-		time.Sleep(20 * time.Millisecond) // fsync
-		mu.Lock()
-		defer mu.Unlock()
-		if dead {
-			return errors.New("the process is dead")
-		}
-		handled = append(handled, string(m.Payload))
-		return nil
-	}
-	for range 2 {
-		if s, err := mqttconn.Connect(t.Context(), b.dial, mqttconn.Config{ClientID: "pump-07", Handler: handle}); err == nil {
-			time.Sleep(5 * time.Second)
-			if err := s.Close(t.Context()); err != nil {
-				t.Error(err)
+type inboundCase struct {
+	qos           byte
+	keeps, killed bool
+}
+
+func (c inboundCase) String() string {
+	return matrixCase{qos: c.qos, keeps: c.keeps, killed: c.killed}.String()
+}
+
+// TestInboundCutAtEveryMoment cuts the connection once, before, after and having answered each packet of commands that come down and
+// their answers that go up, at each QoS, with a broker that keeps its session and one that loses it, with a process that lives on
+// and one that is killed. Each command is carried out once by its id and answered, and nothing is acknowledged that was not carried out.
+func TestInboundCutAtEveryMoment(t *testing.T) {
+	cases := 0
+	for qos := range byte(3) {
+		for _, keeps := range []bool{true, false} {
+			for _, killed := range []bool{false, true} {
+				c := inboundCase{qos, keeps, killed}
+				for _, m := range c.run(t, "") {
+					if strings.Contains(m, "DISCONNECT") {
+						continue
+					}
+					cases++
+					t.Run(fmt.Sprintf("%v/%s", c, m), func(t *testing.T) { c.run(t, m) })
+				}
 			}
 		}
-		mu.Lock()
-		dead = false
-		mu.Unlock()
 	}
-	b.group.Wait()
+	t.Logf("%d cases", cases)
+}
 
-	if !b.hasCut {
-		t.Fatal("nothing was cut")
-	}
-	var first []string
-	for _, h := range handled {
-		if !slices.Contains(first, h) {
-			first = append(first, h)
+func (c inboundCase) run(t *testing.T, cutAt string) (moments []string) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &executor{runs: make(map[string]int), answered: make(map[string]bool)}
+		d := &downlinks{qos: c.qos}
+		d.forget()
+		d.executed = func(id uint16) bool {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return x.runs[fmt.Sprint(id)] > 0
 		}
-	}
-	if !slices.Equal(first, []string{"1", "2", "3"}) {
-		t.Errorf("handled %q, want each, in order", handled)
-	}
+		b := &fakeBroker{cutAt: cutAt, forgets: !c.keeps}
+		b.answer = func(p packet) []byte { return d.answer(b, p) }
+		if c.killed {
+			b.onCut = func() { x.mu.Lock(); x.dead = true; x.mu.Unlock() }
+		}
+		want := []mqttconn.Subscription{{Filter: "c", QoS: 1}}
+		var kept []mqttconn.Subscription
+		var mu sync.Mutex
+		for range 4 {
+			mu.Lock()
+			cfg := mqttconn.Config{ClientID: "pump-07", Handler: x.handle, Subscriptions: want, Kept: kept}
+			mu.Unlock()
+			cfg.Subscribed = func(held []mqttconn.Subscription, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					kept = held
+				}
+			}
+			if s, err := mqttconn.Connect(t.Context(), b.dial, cfg); err == nil {
+				x.report(t, s)
+				time.Sleep(2 * time.Second) // the cut may still come
+				if err := s.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			x.mu.Lock()
+			x.dead = false
+			x.mu.Unlock()
+		}
+		b.group.Wait()
+		c.verify(t, x, d, b)
+		moments = b.moments
+		if cutAt != "" && !b.hasCut {
+			t.Error("nothing was cut")
+		}
+	})
+	return moments
+}
+
+func (c inboundCase) verify(t *testing.T, x *executor, d *downlinks, b *fakeBroker) {
+	t.Helper()
 	for id := uint16(1); id <= commands; id++ {
-		if !d.acked[id] {
-			t.Errorf("message %d was handled and never acknowledged", id)
+		if n := x.runs[fmt.Sprint(id)]; n != 1 {
+			t.Errorf("command %d was carried out %d times", id, n)
+		}
+		if !slices.Contains(b.delivered, fmt.Sprint("answer ", id)) {
+			t.Errorf("the answer to command %d has not come up", id)
+		}
+		if c.qos > 0 && c.keeps && !d.done[id] {
+			t.Errorf("command %d was never acknowledged to the end", id)
 		}
 	}
 	for _, f := range d.faults {
