@@ -30,6 +30,8 @@ type Config struct {
 	HoldWhy string
 	// Account counts the bytes on the air and holds them against the budget; nil: nobody counts.
 	Account *Account
+	// Certificate says what is wrong, or soon will be, with the certificate that is shown to the broker; nil: there is none.
+	Certificate func() string
 	// Keepalive says how long the connection may be silent; nil: it isn't shown.
 	Keepalive func() *KeepaliveStatus
 	// Sources run beside delivery; one that fails is shown, logged and started again.
@@ -213,6 +215,9 @@ func (a *Agent) Status() Status {
 	}
 	st.Link.Kind, st.Link.Broker = a.cfg.LinkKind, a.cfg.Link.Broker()
 	st.Link.Release, st.Link.Modem = a.cfg.Link.Release(), a.cfg.Link.Status()
+	if a.cfg.Certificate != nil {
+		st.Link.Certificate = a.cfg.Certificate()
+	}
 	if a.cfg.Keepalive != nil {
 		st.Link.Keepalive = a.cfg.Keepalive()
 	}

@@ -42,18 +42,19 @@ const (
 
 // LinkStatus tells where the way to the broker stands.
 type LinkStatus struct {
-	Kind      string           `json:"kind"` // "modem" or "system"
-	Connected bool             `json:"connected"`
-	Since     time.Time        `json:"since"`    // of Connected
-	Broker    string           `json:"broker"`   // URL without credentials
-	Release   string           `json:"release"`  // what proof of its arrival a reading waits for: "proof", "qisack" or "broker"
-	RetryAt   *time.Time       `json:"retry_at"` // of the next attempt, while waiting for it
-	Steps     []StepStatus     `json:"steps"`    // in the order in which they come up
-	Modem     *ModemStatus     `json:"modem"`    // null on link: system, and before the module has answered
-	Keepalive *KeepaliveStatus `json:"keepalive"`
-	Sessions  uint64           `json:"sessions"` // MQTT sessions since the start of the agent
-	BytesUp   uint64           `json:"stream_bytes_up"`
-	BytesDown uint64           `json:"stream_bytes_down"`
+	Kind        string           `json:"kind"` // "modem" or "system"
+	Connected   bool             `json:"connected"`
+	Since       time.Time        `json:"since"`    // of Connected
+	Broker      string           `json:"broker"`   // URL without credentials
+	Release     string           `json:"release"`  // what proof of its arrival a reading waits for: "proof", "qisack" or "broker"
+	RetryAt     *time.Time       `json:"retry_at"` // of the next attempt, while waiting for it
+	Steps       []StepStatus     `json:"steps"`    // in the order in which they come up
+	Modem       *ModemStatus     `json:"modem"`    // null on link: system, and before the module has answered
+	Keepalive   *KeepaliveStatus `json:"keepalive"`
+	Certificate string           `json:"certificate"` // that the own one expires soon, or has; empty: there is none, or time enough
+	Sessions    uint64           `json:"sessions"`    // MQTT sessions since the start of the agent
+	BytesUp     uint64           `json:"stream_bytes_up"`
+	BytesDown   uint64           `json:"stream_bytes_down"`
 }
 
 // KeepaliveStatus is how long the connection may be silent before a ping.

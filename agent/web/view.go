@@ -233,6 +233,9 @@ func linkFacts(st agent.Status) []fact {
 		}
 		facts = append(facts, fact{Name: "Way", Value: way})
 	}
+	if c := st.Link.Certificate; c != "" {
+		facts = append(facts, fact{Name: "Certificate", Value: visible(c)})
+	}
 	if k := st.Link.Keepalive; k != nil {
 		facts = append(facts, fact{Name: "Ping after", Value: span(time.Duration(k.IntervalSeconds) * time.Second), Note: agent.KeepaliveNote(k)})
 	}

@@ -59,6 +59,9 @@ func statusParts(st agent.Status) []part {
 			who.full = append(who.full, fact{"alarm", m.Alarm})
 		}
 	}
+	if st.Link.Certificate != "" {
+		who.full = append(who.full, fact{"certificate", st.Link.Certificate})
+	}
 	if p := st.Presence; p != nil && p.Error != "" {
 		who.full = append(who.full, fact{"presence", p.Error})
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +118,33 @@ func TestClientCertificate(t *testing.T) {
 			fieldpost(t, "agent", "run", "--config", s.conf).waitFor(tc.says, 20*time.Second)
 		})
 	}
+}
+
+// TestOwnCertificateExpires: a month before its end it is spoken of, in the log and in the status.
+func TestOwnCertificateExpires(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "ours")
+	cert, key := ca.client()
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := pair.Leaf.NotAfter
+	for before, want := range map[time.Duration]string{
+		31 * 24 * time.Hour: "",
+		10 * 24 * time.Hour: "expires on " + until.UTC().Format(time.DateOnly) + ", in 10 d: put a new one into " + cert,
+		-time.Hour:          "has expired on",
+	} {
+		own := ownCertificate{file: cert, until: until, now: func() time.Time { return until.Add(-before) }}
+		if got := own.warning(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%v before: got %q, want %q", before, got, want)
+		}
+	}
+	s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtts://127.0.0.1:1\", ca_file: %s, client_cert_file: %s, client_key_file: %s}\n", ca.file, cert, key))
+	agent := fieldpost(t, "agent", "run", "--config", s.conf)
+	agent.waitFor("certificate: the own one expires on", 20*time.Second)
+	out, _, _ := call(t, "status", "--config", s.conf)
+	says(t, out, "certificate", "the own one expires on")
 }
 
 // session opens and closes one with the broker as an agent of this configuration does that has just been started, and stops it.

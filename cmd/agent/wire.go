@@ -38,6 +38,7 @@ type device struct {
 	logged  func() []string // the last lines of the log; nil: they are not kept
 	closers []func() error  // in the order of making
 
+	own      *ownCertificate               // nil: none is shown to the broker
 	commands *downlink.Downlink            // nil: none are taken from the broker
 	local    *source.MQTT                  // nil: there is no local MQTT listener
 	http     *source.HTTP                  // nil: there is no local HTTP listener
@@ -124,6 +125,10 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	if c := d.commands; c != nil {
 		agentConfig.Sources = append(agentConfig.Sources, agent.Source{Name: "downlink", Run: c.Run, Status: c.Status})
 	}
+	if own := d.own; own != nil {
+		agentConfig.Certificate = own.warning
+		agentConfig.Sources = append(agentConfig.Sources, own.source(log))
+	}
 	if l, ok := link.(*modemLink); ok {
 		agentConfig.NetworkTime = l.NetworkTime
 	}
@@ -147,6 +152,9 @@ func (d *device) link(w wiring, cfg *config.Config, log zerolog.Logger) (agent.L
 	mqtt.pulse, mqtt.config.Air = d.pulse, &d.air
 	mqtt.wishes, mqtt.book.log = d.wishes(cfg, log), log
 	clock := d.rememberTLS(cfg, &mqtt, log)
+	if own := mqtt.config.TLS.Certificates; len(own) > 0 {
+		d.own = &ownCertificate{file: cfg.Broker.ClientCertFile, until: own[0].Leaf.NotAfter, now: clock.now}
+	}
 	trace, err := d.startTrace(w.trace, cfg, log)
 	if err != nil {
 		return nil, err
