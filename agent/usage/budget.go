@@ -87,7 +87,20 @@ func (l *Ledger) Standing() Standing {
 }
 
 // Limited reports whether there is a budget at all.
-func (l *Ledger) Limited() bool { return l.budget.MonthlyBytes > 0 }
+func (l *Ledger) Limited() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.budget.MonthlyBytes > 0
+}
+
+// SetBudget puts another bound in force, with the day on which months start and the zone as they are, and reports whether there is one.
+func (l *Ledger) SetBudget(b Budget) (limited bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.MonthStarts, b.Zone = l.budget.MonthStarts, l.budget.Zone
+	l.budget = b.withDefaults()
+	return l.budget.MonthlyBytes > 0
+}
 
 // forecast goes on with the mean of the last seven whole days, or of this month so far where fewer are known. It is called
 // with mu held.

@@ -40,11 +40,13 @@ type brokers struct {
 	tried    []bool      // of the list: it has failed since one worked, or since the last wait
 	barred   []time.Time // of the list: not before, since it refuses us; zero: at any time
 	refusals []mqttconn.Backoff
+	username string
+	password string
 	returnAt time.Time // when to look for the first one; zero: never
 }
 
 func newBrokers(b config.Broker) *brokers {
-	all := &brokers{returnAfter: time.Duration(b.ReturnAfter), step: 1}
+	all := &brokers{returnAfter: time.Duration(b.ReturnAfter), step: 1, username: b.Username, password: b.Password.Reveal()}
 	for _, e := range b.Endpoints() {
 		all.list = append(all.list, endpoint{address: e.Address(), host: e.Host, tls: e.TLS})
 	}
@@ -183,6 +185,21 @@ func (b *brokers) goesOn(stood time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.shared && stood >= stableAfter && b.pass(b.current)
+}
+
+// admit puts other credentials in force, with which none of the brokers has refused us yet.
+func (b *brokers) admit(username, password string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.username, b.password = username, password
+	clear(b.barred)
+	clear(b.refusals)
+}
+
+func (b *brokers) credentials() (username, password string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.username, b.password
 }
 
 // barredFor is how long all brokers are to be left alone; 0: some can be tried.

@@ -60,8 +60,9 @@ type harsh struct {
 	work  sync.WaitGroup
 	will  bool // refuse a will with CONNACK 5
 	topic string
-	subs  bool // and over a SUBSCRIBE
-	deny  bool // answer it with 0x80
+	subs  bool   // and over a SUBSCRIBE
+	pass  string // refuse any other password, if it isn't empty
+	deny  bool   // answer it with 0x80
 
 	mu  sync.Mutex
 	got []string // topics of readings
@@ -98,7 +99,7 @@ func (h *harsh) serve(c net.Conn) {
 		switch p := p.(type) {
 		case *packets.ConnectPacket:
 			ack := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
-			if h.will && p.WillFlag {
+			if h.will && p.WillFlag || h.pass != "" && string(p.Password) != h.pass {
 				ack.ReturnCode = 5
 			}
 			_ = ack.Write(&answer)

@@ -70,6 +70,7 @@ func (l *mqttLink) connect(ctx context.Context, network string, resume []agent.R
 func (l *mqttLink) connectTo(ctx context.Context, broker endpoint, network string, resume []agent.Resume, report agent.Report,
 	dial dialFunc) (*mqttconn.Session, error) {
 	cfg := l.config
+	cfg.Username, cfg.Password = l.brokers.credentials()
 	cfg.TLS = nil
 	if broker.tls {
 		cfg.TLS = l.config.TLS.Clone()

@@ -66,6 +66,17 @@ func (r *reloader) changes() []change {
 			}
 			return nil
 		}},
+		{[]string{"broker.username", "broker.password", "broker.password_file"}, []string{"broker.url"}, func(c *config.Config) error {
+			d.brokers.admit(c.Broker.Username, c.Broker.Password.Reveal())
+			d.agent.Reconnect()
+			return nil
+		}},
+		{[]string{"budget.monthly_bytes", "budget.reserve"}, []string{"budget.month_starts"}, func(c *config.Config) error {
+			if was := d.usage.Limited(); d.usage.SetBudget(budgetOf(c)) != was {
+				d.agent.Reconnect() // a session asks or doesn't, from its beginning
+			}
+			return nil
+		}},
 		{[]string{"downlink.allow", "downlink.max_bytes", "downlink.rate", "downlink.max_age"}, nil, func(c *config.Config) error {
 			if d.commands != nil {
 				d.commands.Configure(downlinkSettings(c))
@@ -79,7 +90,7 @@ func (r *reloader) changes() []change {
 type change struct {
 	keys []string
 	// with are keys that need a restart and without whose new values these must not count: a listener that is about to be
-	// closed to the network needs no token any more, but does until then.
+	// closed to the network needs no token any more, but does until then, and a password is for its broker only.
 	with  []string
 	apply func(*config.Config) error
 }

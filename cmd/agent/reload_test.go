@@ -135,6 +135,46 @@ log: {level: %s, format: json}
 	}
 }
 
+// TestReloadOfCredentials mends a wrong password while the agent waits for hours, and sets a budget. What else has changed of the broker
+// needs a restart.
+func TestReloadOfCredentials(t *testing.T) {
+	t.Parallel()
+	h := startHarsh(t, &harsh{pass: "right"})
+	dir := t.TempDir()
+	secret := writeFile(t, filepath.Join(dir, "password"), "wrong")
+	text := func(more string) string {
+		return fmt.Sprintf(`device: pump-07
+data_dir: %s
+link: system
+broker: {url: "mqtt://%s", username: pump-07, password_file: %s%s
+sources: {http: {listen: ""}, mqtt: {listen: ""}}
+web: {listen: ""}
+log: {format: json}
+`, filepath.Join(dir, "data"), h.ln.Addr(), secret, more)
+	}
+	conf := writeFile(t, filepath.Join(dir, "config.yaml"), text("}"))
+	agent := fieldpost(t, "agent", "run", "--config", conf)
+	agent.waitFor("link is down", 20*time.Second)
+	sendOne(t, conf, "1")
+	writeFile(t, secret, "right")
+	writeFile(t, conf, text(", qos: 2}\nbudget: {monthly_bytes: 5MB}"))
+	agent.hangUp("need a restart of the agent")
+	if line := lineWith(t, agent.text(), "configuration reloaded"); !strings.Contains(line, `"changed":["broker.password","budget.monthly_bytes"]`) {
+		t.Errorf("put in force: %s", line)
+	}
+	if line := lineWith(t, agent.text(), "need a restart"); !strings.Contains(line, `"broker.qos"`) {
+		t.Errorf("needs a restart: %s", line)
+	}
+	eventually(t, "the reading arrives", 20*time.Second, func() bool { return h.has("site/x") })
+	out, _, _ := call(t, "status", "--json", "--config", conf)
+	if got := decode(t, out)["usage"].(map[string]any)["budget_bytes"]; got != float64(5_000_000) {
+		t.Errorf("the budget is %v, want 5 MB", got)
+	}
+	if code := agent.stop(10 * time.Second); code != 0 {
+		t.Errorf("SIGTERM: got exit code %d", code)
+	}
+}
+
 // lineWith returns the last line with the text.
 func lineWith(t *testing.T, output, text string) string {
 	t.Helper()
