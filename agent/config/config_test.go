@@ -251,3 +251,22 @@ func TestValidateWithoutAFile(t *testing.T) {
 		t.Errorf("got %+v, want one problem with broker.qos", got)
 	}
 }
+
+// In YAML a colon without a blank after it is part of the value, also within braces and brackets.
+func TestAddressesNeedNoQuotes(t *testing.T) {
+	for _, text := range []string{
+		"broker: {url: [mqtt://a.example:1883, mqtts://b.example:8883]}",
+		"broker: {url: [\"mqtt://a.example:1883\", mqtts://b.example:8883], qos: 1}",
+		"broker: {qos: 1, url: [mqtt://a.example:1883,\n  mqtts://b.example:8883]}",
+		"broker:\n  url: [mqtt://a.example:1883, mqtts://b.example:8883]",
+	} {
+		got := parse(t, "device: d\nmodem: {apn: a}\n"+text+"\n").Broker.URL
+		if diff := cmp.Diff(config.List{"mqtt://a.example:1883", "mqtts://b.example:8883"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+	got := parse(t, "device: d\nmodem: {apn: a}\nbroker: {url: mqtt://b.example}\nsources: {exec: [{name: a, interval: 1m, command: [/bin/x, tcp://h:1]}]}\n").Sources.Exec[0].Command
+	if diff := cmp.Diff(config.Args{"/bin/x", "tcp://h:1"}, got); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+}

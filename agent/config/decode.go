@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // section reads a mapping whose keys are those of one section.
@@ -110,7 +111,7 @@ func (l *loader) text(k key, node ast.Node) (text string, literal bool, err erro
 				return "", false, fmt.Errorf("is a list of values, not of lists")
 			}
 			if parts[i], _, err = l.text(k, element); err != nil {
-				return "", false, err
+				return "", false, fmt.Errorf("%w in element %d: put what has a colon, a blank or a brace in it between quotes", err, i+1)
 			}
 		}
 		return strings.Join(parts, ","), true, nil
@@ -121,10 +122,32 @@ func (l *loader) text(k key, node ast.Node) (text string, literal bool, err erro
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
 		text = node.GetToken().Value
 	default:
-		return "", false, fmt.Errorf("takes a single value, not %s", kind(node))
+		var ok bool
+		if text, ok = torn(node); !ok {
+			return "", false, fmt.Errorf("takes a single value, not %s", kind(node))
+		}
 	}
 	expanded, err := l.expand(text)
 	return expanded, expanded == text, err
+}
+
+// torn joins what the parser took for a key and its value, although no blank follows the colon: for YAML that is one plain value, and so
+// is the mqtt://a:1883 of {url: [mqtt://a:1883]}.
+func torn(node ast.Node) (text string, ok bool) {
+	mapping, ok := node.(ast.MapNode)
+	if !ok {
+		return "", false
+	}
+	for it := mapping.MapRange(); it.Next(); {
+		kv := it.KeyValue()
+		key, colon, value := kv.Key.GetToken(), kv.Start, kv.Value.GetToken()
+		if _, scalar := kv.Value.(ast.ScalarNode); !scalar || text != "" || key.Type == token.DoubleQuoteType || key.Type == token.SingleQuoteType ||
+			colon.Position.Line != value.Position.Line || colon.Position.Column+1 != value.Position.Column {
+			return "", false
+		}
+		text = key.Value + ":" + value.Value
+	}
+	return text, text != ""
 }
 
 // reference matches ${NAME}, and a ${ that is none so that it can be refused.

@@ -54,6 +54,10 @@ test.yaml:4:18: queue.max_age: "30d": days are written in hours here: 720h
 test.yaml:4:18: queue.max_age: "60" has no unit: write 60s for seconds, or use ms, m or h
     4 | queue: {max_age: 60}
       |                  ^`},
+		{"blank within an address", "device: d\nmodem: {apn: a}\nbroker: {url: [\"mqtt://a\", mqtt://b: 1883]}\n", `
+test.yaml:3:15: broker.url: takes a single value, not a section with keys in element 2: put what has a colon, a blank or a brace in it between quotes
+    3 | broker: {url: ["mqtt://a", mqtt://b: 1883]}
+      |               ^`},
 		{"enumeration", rest + "link: modm\n", `
 test.yaml:4:7: link: "modm" is not one of modem, system
     4 | link: modm
