@@ -231,6 +231,9 @@ func (a *Agent) Status() Status {
 		st.Usage = a.cfg.Account.status(st.Time)
 	}
 	a.board.fill(&st)
+	for _, s := range st.Sources {
+		st.Delivery.Refused += s.Refused
+	}
 	if fault := a.roster.fault(); fault != "" {
 		if st.Verdict == VerdictOK {
 			st.Verdict = VerdictBlocked

@@ -285,6 +285,9 @@ func TestAcceptRefuses(t *testing.T) {
 		}
 		wildcard := errors.New("topic has a wildcard")
 		a, _, stop := run(t, l, func(c *agent.Config) {
+			c.Sources = append(c.Sources, agent.Source{Name: "x",
+				Run:    func(ctx context.Context) error { <-ctx.Done(); return nil },
+				Status: func() agent.SourceStatus { return agent.SourceStatus{Name: "x", Refused: 3} }})
 			c.Check = func(m queue.Message) error {
 				if strings.Contains(m.Topic, "#") {
 					return wildcard
@@ -297,9 +300,12 @@ func TestAcceptRefuses(t *testing.T) {
 			t.Errorf("got %v, want %v", err, wildcard)
 		}
 		put(t, a, "a", "1")
+		if _, err := a.Take(t.Context(), bad); !errors.Is(err, wildcard) { // a source's, which counts by itself
+			t.Errorf("got %v, want %v", err, wildcard)
+		}
 		got := a.Status()
-		if got.Queue.Messages != 1 || got.Delivery.Accepted != 1 || got.Delivery.Refused != 2 {
-			t.Errorf("got %d stored, %d accepted, %d refused; want 1, 1 and 2: a batch is taken whole or not at all",
+		if got.Queue.Messages != 1 || got.Delivery.Accepted != 1 || got.Delivery.Refused != 2+3 {
+			t.Errorf("got %d stored, %d accepted, %d refused; want 1, 1 and 5: a batch is taken whole or not at all, and sources count by themselves",
 				got.Queue.Messages, got.Delivery.Accepted, got.Delivery.Refused)
 		}
 		if err := stop(); err != nil {

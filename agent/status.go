@@ -119,7 +119,7 @@ type RecoveryStatus struct {
 // DeliveryStatus counts messages since the start of the agent.
 type DeliveryStatus struct {
 	Accepted        uint64     `json:"accepted"`
-	Refused         uint64     `json:"refused"`
+	Refused         uint64     `json:"refused"` // by sources and commands; a message that is tried again until it is taken isn't
 	Delivered       uint64     `json:"delivered"`
 	Repeated        uint64     `json:"repeated"`      // sent once more because the proof of the first time was missing
 	SessionsLost    uint64     `json:"sessions_lost"` // connections to a broker that had no session with what was on its way
@@ -163,7 +163,8 @@ type SourceStatus struct {
 	Name      string     `json:"name"`
 	Address   string     `json:"address"`
 	Accepted  uint64     `json:"accepted"`
-	Refused   uint64     `json:"refused"`
+	Refused   uint64     `json:"refused"` // what is tried again meanwhile isn't
+	Slowed    uint64     `json:"slowed"`  // came faster than limits allow one client: held up, or to be sent again
 	LastAt    *time.Time `json:"last_at"`
 	LastTopic string     `json:"last_topic"`
 	LastValue string     `json:"-"` // beginning of that message, for the status page; no reading is told elsewhere

@@ -132,7 +132,9 @@ type Budget struct {
 
 // Limits bounds what a source may hand over.
 type Limits struct {
-	MaxPayload Size `yaml:"max_payload"`
+	MaxPayload     Size `yaml:"max_payload"`
+	ClientMessages int  `yaml:"client_messages"` // a second, of one local client; 0: no limit
+	ClientBytes    Size `yaml:"client_bytes"`    // likewise
 }
 
 // Sources lists where readings come from.
@@ -205,7 +207,7 @@ func Default() *Config {
 		Encoding: defaultEncoding(),
 		Budget:   Budget{MonthStarts: 1},
 		// At the 20 kbit/s of a GPRS uplink 64 KiB take half a minute.
-		Limits: Limits{MaxPayload: 64 * KiB},
+		Limits: Limits{MaxPayload: 64 * KiB, ClientMessages: 1000, ClientBytes: MiB},
 		Sources: Sources{
 			MQTT: MQTTSource{Listen: "127.0.0.1:1884", MaxClients: 32},
 			HTTP: HTTPSource{Listen: "127.0.0.1:8081", InfluxTopic: "{device}/{measurement}", InfluxPayload: PayloadValue},

@@ -324,4 +324,6 @@ func (c *Config) checkQueue(k *checker) {
 	between(k, "queue.keep_released", q.KeepReleased, 0, max(0, most-q.MaxBytes))
 	k.topic("queue.loss_topic", q.LossTopic)
 	between(k, "limits.max_payload", c.Limits.MaxPayload, 1, maxPayloadLimit)
+	between(k, "limits.client_messages", c.Limits.ClientMessages, 0, 1_000_000)
+	between(k, "limits.client_bytes", c.Limits.ClientBytes, 0, GiB)
 }

@@ -100,9 +100,10 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		if err := h.door.check(c, h.door.publishMessage(c, pk)); err != nil {
-			h.door.refuse(c, pk.TopicName, err)
+			h.door.refuse(c, pk, err)
 			return pk, packets.ErrRejectPacket
 		}
+		h.door.slow(c, pk)
 	case packets.Subscribe:
 		for _, f := range pk.Filters {
 			if !h.door.mayRead(f.Filter) {
@@ -123,7 +124,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	c := cl.Net.Conn.(*conn)
 	limit := min(acceptTimeout, time.Duration(cl.State.Keepalive)*time.Second)
 	if err := h.door.store(limit, h.door.publishMessage(c, pk)); err != nil {
-		h.door.refuse(c, pk.TopicName, err)
+		h.door.refuse(c, pk, err)
 		return pk, packets.ErrRejectPacket
 	}
 	return pk, packets.CodeSuccessIgnore // acknowledge, and keep no retained copy
@@ -134,7 +135,7 @@ func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
 	c := cl.Net.Conn.(*conn)
 	if !h.door.stopping() {
 		if err := h.door.store(acceptTimeout, h.door.willMessage(c, will)); err != nil {
-			h.door.refuse(c, will.TopicName, err)
+			h.door.refuse(c, packets.Packet{TopicName: will.TopicName}, err)
 		}
 	}
 	will.Retain = false // no copy here
@@ -164,12 +165,33 @@ func (d *door) store(limit time.Duration, m queue.Message) error {
 }
 
 // refuse hangs up on a client whose message can't be taken, so that it keeps
-// the message and tries again.
-func (d *door) refuse(c *conn, topic string, err error) {
+// the message and tries again. What it marks as a repeat was counted the first
+// time.
+func (d *door) refuse(c *conn, pk packets.Packet, err error) {
 	c.refused = err
-	d.tally.refused(1, err)
-	d.log.Warn().Err(err).Str("client", c.id).Str("topic", topic).Msg("message refused, client disconnected")
+	if pk.FixedHeader.Dup {
+		d.tally.failed(err)
+	} else {
+		d.tally.refused(1, err)
+	}
+	d.log.Warn().Err(err).Str("client", c.id).Str("topic", pk.TopicName).Msg("message refused, client disconnected")
 	c.Close()
+}
+
+// slow lets a client that brings more than its share wait before more of it is
+// read: TCP hands that on to the client. Nothing is lost by it.
+func (d *door) slow(c *conn, pk packets.Packet) {
+	wait := d.shares.of(c.id).take(1, len(pk.TopicName)+len(pk.Payload))
+	if wait <= 0 {
+		return
+	}
+	d.tally.slowed(1)
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-c.closing:
+	}
 }
 
 func (d *door) publishMessage(c *conn, pk packets.Packet) queue.Message {

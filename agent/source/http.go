@@ -22,6 +22,7 @@ type HTTPConfig struct {
 	Address string // to listen on, HOST:PORT
 	Sink    Sink
 	Limits  Limits
+	Rate    Rate         // of each client, told apart by IP address; more is answered by 429
 	Token   string       // bearer token that requests must carry; "": none
 	Hosts   []string     // names under which the listener may be addressed, beside its own
 	QoS     byte         // of messages that name none
@@ -36,12 +37,13 @@ type HTTPConfig struct {
 //	POST /v1/messages         the body is JSON lines, each a message; all are taken or none
 //	POST /v1/influx           the body is lines of influx's protocol; all are taken or none
 //
-// and answers 202 when the messages are on disk. The parameters qos, retain,
+// and answers 202 when the messages are on disk, 429 to who brings more than its Rate. The parameters qos, retain,
 // lane and expiry of the query apply to each message that doesn't have its own;
 // precision says in which unit of time influx lines are stamped.
 type HTTP struct {
 	cfg       HTTPConfig
 	tally     tally
+	shares    *shares
 	admission atomic.Pointer[admission]
 }
 
@@ -66,7 +68,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	if cfg.Sink == nil || cfg.Address == "" {
 		return nil, errors.New("source: HTTP needs a Sink and an Address")
 	}
-	s := &HTTP{cfg: cfg}
+	s := &HTTP{cfg: cfg, shares: newShares(cfg.Rate, maxBatch, max(maxBatchBytes, cfg.Limits.maxPayload()+maxTopic))}
 	s.Admit(cfg.Token, cfg.Hosts)
 	s.tally.listening(s.Name(), cfg.Address)
 	return s, nil

@@ -43,6 +43,10 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 			s.answer(w, log, max(len(msgs), 1), err)
 			return
 		}
+		if wait := s.shares.of(bareHost(r.RemoteAddr)).try(len(msgs), sizeOf(msgs...)); wait > 0 {
+			s.slowDown(w, len(msgs), wait)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), acceptTimeout)
 		defer cancel()
 		first, err := s.cfg.Sink.Accept(ctx, msgs...)
@@ -189,6 +193,22 @@ func (s *HTTP) answer(w http.ResponseWriter, log zerolog.Logger, messages int, e
 		w.Header().Set("Retry-After", "5")
 		fail(w, http.StatusServiceUnavailable, "temporary", err.Error(), "keep it and try again")
 	}
+}
+
+// slowDown tells a client that brings too much when there will be room for the same request.
+func (s *HTTP) slowDown(w http.ResponseWriter, messages int, wait time.Duration) {
+	s.tally.slowed(messages)
+	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	fail(w, http.StatusTooManyRequests, "too_many", "this client brings more than its share",
+		"send it again after Retry-After seconds, or raise limits.client_messages and limits.client_bytes")
+}
+
+// sizeOf is what messages weigh for a Rate.
+func sizeOf(msgs ...queue.Message) (bytes int) {
+	for _, m := range msgs {
+		bytes += len(m.Topic) + len(m.Payload)
+	}
+	return bytes
 }
 
 // fail writes an error: what is wrong and what to do.

@@ -24,6 +24,7 @@ type MQTTConfig struct {
 	QoS        byte   // of the messages on their way to the broker; a client's own QoS ends at this listener
 	Users      *Users // nil: no login
 	MaxClients int    // connections at a time; 0 means 32
+	Rate       Rate   // of each client, told apart by client id; who brings more is read more slowly
 	Forward    string // the levels before the topics that clients may subscribe to, see MQTT.Forward; "": there are none
 	Log        zerolog.Logger
 	Listen     ListenFunc // nil: TCP
@@ -31,10 +32,11 @@ type MQTTConfig struct {
 
 // MQTT is a local MQTT listener.
 type MQTT struct {
-	cfg   MQTTConfig
-	tally tally
-	door  atomic.Pointer[door]  // of the run under way; nil: none
-	users atomic.Pointer[Users] // nil: no login
+	cfg    MQTTConfig
+	tally  tally
+	door   atomic.Pointer[door]  // of the run under way; nil: none
+	users  atomic.Pointer[Users] // nil: no login
+	shares *shares
 }
 
 // SetUsers puts other users in force: for logins from now on, and for what those that are logged in may publish. A client
@@ -53,7 +55,7 @@ func NewMQTT(cfg MQTTConfig) (*MQTT, error) {
 	if cfg.MaxClients == 0 {
 		cfg.MaxClients = 32
 	}
-	s := &MQTT{cfg: cfg}
+	s := &MQTT{cfg: cfg, shares: newShares(cfg.Rate, 1, cfg.Limits.maxPayload()+maxTopic)}
 	s.users.Store(cfg.Users)
 	s.tally.listening(s.Name(), cfg.Address)
 	return s, nil
@@ -82,6 +84,7 @@ func (s *MQTT) Run(ctx context.Context) error {
 		cfg:       s.cfg,
 		users:     s.users.Load,
 		tally:     &s.tally,
+		shares:    s.shares,
 		log:       quiet(s.cfg.Log, s.Name()),
 		accepting: accepting,
 		conns:     make(map[*conn]bool),
@@ -118,6 +121,7 @@ type door struct {
 	cfg       MQTTConfig
 	users     func() *Users // in force
 	tally     *tally
+	shares    *shares
 	log       zerolog.Logger
 	server    *mqtt.Server
 	accepting context.Context // ends when commits must not go on
@@ -166,7 +170,7 @@ func (d *door) serve(ln net.Listener) error {
 		if err != nil {
 			return err
 		}
-		c := &conn{Conn: raw, done: make(chan struct{})}
+		c := &conn{Conn: raw, closing: make(chan struct{}), done: make(chan struct{})}
 		if !d.admit(c) {
 			raw.Close()
 			continue

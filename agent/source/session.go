@@ -11,8 +11,9 @@ import (
 // A conn is one client's connection and what is known about the client.
 type conn struct {
 	net.Conn
-	closed atomic.Bool   // Close was called: what is left is to store what came before
-	done   chan struct{} // closed when the connection's goroutine ends
+	closed  atomic.Bool   // Close was called: what is left is to store what came before
+	closing chan struct{} // closed by Close
+	done    chan struct{} // closed when the connection's goroutine ends
 
 	// Of the connection's goroutine, but set before the conn is found in
 	// door.clients:
@@ -25,7 +26,9 @@ type conn struct {
 
 // Close closes the connection; its goroutine ends a little later.
 func (c *conn) Close() error {
-	c.closed.Store(true)
+	if c.closed.CompareAndSwap(false, true) {
+		close(c.closing)
+	}
 	return c.Conn.Close()
 }
 

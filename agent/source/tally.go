@@ -56,6 +56,13 @@ func (t *tally) refused(n int, err error) {
 	t.status.Error = err.Error()
 }
 
+// slowed notes messages that came too fast: they had to wait, or to be sent again.
+func (t *tally) slowed(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Slowed += uint64(n)
+}
+
 // healthy notes that the source works, though it had nothing to store.
 func (t *tally) healthy() {
 	t.mu.Lock()

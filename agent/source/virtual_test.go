@@ -47,9 +47,14 @@ func (p *pipes) dial() net.Conn {
 
 // inBubble runs an MQTT source on pipes in virtual time.
 func inBubble(t *testing.T, s *sink, test func(t *testing.T, p *pipes)) {
+	bubbleAt(t, source.Rate{}, s, func(t *testing.T, p *pipes, _ *source.MQTT) { test(t, p) })
+}
+
+// bubbleAt is inBubble with a rate.
+func bubbleAt(t *testing.T, rate source.Rate, s *sink, test func(*testing.T, *pipes, *source.MQTT)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
-		m, err := source.NewMQTT(source.MQTTConfig{Address: "memory", Sink: s,
+		m, err := source.NewMQTT(source.MQTTConfig{Address: "memory", Sink: s, Rate: rate,
 			Listen: func(context.Context, string) (net.Listener, error) { return p, nil }})
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +62,7 @@ func inBubble(t *testing.T, s *sink, test func(t *testing.T, p *pipes)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- m.Run(ctx) }()
-		test(t, p)
+		test(t, p, m)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

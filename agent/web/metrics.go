@@ -230,6 +230,8 @@ func sourceFamilies() []family {
 			perSource(func(s agent.SourceStatus) float64 { return float64(s.Accepted) }), "source"),
 		counter("source_messages_refused_total", "Messages that a source has refused since the start of the agent.",
 			perSource(func(s agent.SourceStatus) float64 { return float64(s.Refused) }), "source"),
+		counter("source_messages_slowed_total", "Messages that came faster than limits allow one client: held up, or to be sent again.",
+			perSource(func(s agent.SourceStatus) float64 { return float64(s.Slowed) }), "source"),
 		gauge("source_failed", "1 while a source doesn't work.",
 			perSource(func(s agent.SourceStatus) float64 { return flag(s.Error != "") }), "source"),
 		gauge("source_accepted_timestamp_seconds", "When a source last took a message in; absent before the first.",

@@ -293,6 +293,9 @@ func sourceLine(s agent.SourceStatus, now time.Time) string {
 	if s.Refused > 0 {
 		text += fmt.Sprintf(", %d refused", s.Refused)
 	}
+	if s.Slowed > 0 {
+		text += fmt.Sprintf(", %d slowed down", s.Slowed)
+	}
 	if s.LastAt != nil {
 		text += fmt.Sprintf(", last %s ago on %s", agent.Span(now.Sub(*s.LastAt)), s.LastTopic)
 	}

@@ -297,12 +297,13 @@ func check(cfg *config.Config) func(queue.Message) error {
 func (d *device) serve(w wiring, cfg *config.Config, log zerolog.Logger, to *agent.Config) error {
 	sink := inlet{d}
 	limits := source.Limits{MaxPayload: int(cfg.Limits.MaxPayload)}
+	rate := source.Rate{Messages: cfg.Limits.ClientMessages, Bytes: int(cfg.Limits.ClientBytes)}
 	if listen := cfg.Sources.MQTT.Listen; listen != "" {
 		users, err := localUsers(cfg.Sources.MQTT.UsersFile)
 		if err != nil {
 			return err
 		}
-		s, err := source.NewMQTT(source.MQTTConfig{Address: listen, Sink: sink, Limits: limits, Users: users,
+		s, err := source.NewMQTT(source.MQTTConfig{Address: listen, Sink: sink, Limits: limits, Rate: rate, Users: users,
 			MaxClients: cfg.Sources.MQTT.MaxClients, QoS: byte(cfg.Broker.QoS), Forward: forwardPrefix(cfg), Log: log})
 		if err != nil {
 			return err
@@ -315,7 +316,7 @@ func (d *device) serve(w wiring, cfg *config.Config, log zerolog.Logger, to *age
 		if err != nil {
 			return err
 		}
-		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits, Influx: influx,
+		s, err := source.NewHTTP(source.HTTPConfig{Address: listen, Sink: sink, Limits: limits, Rate: rate, Influx: influx,
 			Token: cfg.Sources.HTTP.Token.Reveal(), Hosts: cfg.Sources.HTTP.Hosts, QoS: byte(cfg.Broker.QoS), Log: log})
 		if err != nil {
 			return err
@@ -348,11 +349,11 @@ func (d *device) serve(w wiring, cfg *config.Config, log zerolog.Logger, to *age
 type inlet struct{ device *device }
 
 func (i inlet) Accept(ctx context.Context, msgs ...queue.Message) (uint64, error) {
-	return i.device.agent.Accept(ctx, msgs...)
+	return i.device.agent.Take(ctx, msgs...)
 }
 
 func (i inlet) AcceptAt(ctx context.Context, c queue.Cursor, msgs ...queue.Message) (uint64, error) {
-	return i.device.agent.AcceptAt(ctx, c, msgs...)
+	return i.device.agent.TakeAt(ctx, c, msgs...)
 }
 
 func (i inlet) Cursor(name string) ([]byte, error) { return i.device.agent.Cursor(name) }

@@ -26,7 +26,7 @@ func (b footprintBench) start(ctx context.Context, name, broker string) (*footpr
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("device: bench\ndata_dir: %s\nmodem: {port: sim, apn: CMNET}\nbroker: {url: \"mqtt://%s\"}\nqueue: {max_bytes: 1GiB}\n"+
+	text := fmt.Sprintf("device: bench\ndata_dir: %s\nmodem: {port: sim, apn: CMNET}\nbroker: {url: \"mqtt://%s\"}\nqueue: {max_bytes: 1GiB}\nlimits: {client_messages: 0, client_bytes: 0}\n"+
 		"sources: {mqtt: {listen: off}, http: {listen: \"%s\"}}\nweb: {listen: \"%s\"}\n", filepath.Join(b.dir, name), broker, a.http, a.web)
 	if err := os.WriteFile(a.conf, []byte(text), 0o600); err != nil {
 		return nil, err
