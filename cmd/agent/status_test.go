@@ -119,10 +119,28 @@ func TestStatusFitsAScreen(t *testing.T) {
 	}
 	says(t, text, "BLOCKED: a long", "  + ok           port, power, sim", "  > registration waiting", "  . not yet      attach, ip, tcp, tls, mqtt",
 		"  dropped        1234567 purged, 123456 expired, 99 full, 12 damaged, 3 age", "  damaged", "delivery",
-		"source scale     /dev/ttyUSB3: the port is taken", "and 22 more sources", "outage")
+		"source scale     the port is taken\n", "and 22 more sources", "outage")
 	if t.Failed() {
 		t.Log("\n" + text)
 	}
+}
+
+// TestStatusShowsWhatToDoAboutASource: the remedy stands at the end of a long error, and must not be cut off.
+func TestStatusShowsWhatToDoAboutASource(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 14, 14, 0, 0, time.UTC)
+	st := searchingStatus(now)
+	st.Sources = append(st.Sources, agent.SourceStatus{Name: "serial:scale", Address: "/dev/ttyUSB3", Accepted: 12, Refused: 1,
+		Error: "source: serial:scale: opening /dev/ttyUSB3: permission denied: let the agent's user open it (group dialout), and look into who has the port"})
+	want := `source serial:s… serial:scale: opening /dev/ttyUSB3: permission denied: let the
+                 agent's user open it (group dialout), and look into who has
+                 the port
+`
+	says(t, printed(st), want+"                 /dev/ttyUSB3: 12 accepted, 1 refused\nsource mqtt ")
+	for i := range 20 { // no room for all
+		st.Sources = append(st.Sources, agent.SourceStatus{Name: fmt.Sprint("tail:", i), Address: "/var/log/x"})
+	}
+	says(t, printed(st), want+"source mqtt ")
 }
 
 // TestStatusWatchGoesOn: a question without an answer must not end the watching.

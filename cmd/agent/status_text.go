@@ -215,9 +215,29 @@ func sourceFacts(st agent.Status, most int) (facts []fact) {
 		if i == most {
 			return append(facts, fact{"", fmt.Sprintf("and %s (--json names all)", plural(len(sources)-most, "more source"))})
 		}
-		facts = append(facts, fact{"source " + s.Name, sourceLine(s, st.Time)})
+		facts = append(facts, sourceLines(s, st.Time, most == len(sources))...)
 	}
 	return facts
+}
+
+// sourceLines tells of one source. Of one that fails the error comes first and whole, for what to do about it stands at its end; where
+// there is little room it is all there is.
+func sourceLines(s agent.SourceStatus, now time.Time, room bool) []fact {
+	if s.Error == "" {
+		return []fact{{"source " + s.Name, s.Address + ": " + sourceLine(s, now)}}
+	}
+	lines, most := []fact(nil), 3
+	if room {
+		most = 5
+	}
+	for _, text := range wrap(strings.TrimPrefix(s.Error, "source: "), statusColumns-statusLabels-1, most) {
+		lines = append(lines, fact{"", text})
+	}
+	lines[0].label = "source " + s.Name
+	if room {
+		lines = append(lines, fact{"", s.Address + ": " + sourceLine(s, now)})
+	}
+	return lines
 }
 
 func outageFacts(st agent.Status, most int) (facts []fact) {
@@ -285,11 +305,7 @@ func oldest(q agent.QueueStatus, now time.Time) string {
 }
 
 func sourceLine(s agent.SourceStatus, now time.Time) string {
-	text := s.Address + ": "
-	if s.Error != "" {
-		text += s.Error + "; "
-	}
-	text += fmt.Sprintf("%d accepted", s.Accepted)
+	text := fmt.Sprintf("%d accepted", s.Accepted)
 	if s.Refused > 0 {
 		text += fmt.Sprintf(", %d refused", s.Refused)
 	}
