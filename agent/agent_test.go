@@ -165,6 +165,8 @@ func TestSourcesStopBeforeTheLink(t *testing.T) {
 	})
 }
 
+var errBetween = errors.New("stop between two steps")
+
 func TestEveryStateHasAWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLink()
@@ -174,6 +176,10 @@ func TestEveryStateHasAWhy(t *testing.T) {
 			report(agent.StepRegistration, agent.StepWaiting, "searching for a network")
 			select {
 			case err := <-outcome:
+				if err == errBetween {
+					report(agent.StepRegistration, agent.StepOK, "")
+					err = <-outcome
+				}
 				if err != nil {
 					return nil, err
 				}
@@ -191,7 +197,11 @@ func TestEveryStateHasAWhy(t *testing.T) {
 		synctest.Wait()
 		want(t, a, agent.VerdictBlocked, "the SIM asks for a PIN and none is set; next attempt in 1 min; never connected since the start; 1 message waits")
 
+		// Between two steps of the next attempt the last one's error says nothing.
 		a.Kick()
+		outcome <- errBetween
+		synctest.Wait()
+		want(t, a, agent.VerdictBlocked, "registered, connecting again; never connected since the start; 1 message waits")
 		outcome <- nil
 		(<-s.published).finish(nil)
 		time.Sleep(time.Hour)

@@ -15,6 +15,7 @@ type board struct {
 	mu        sync.Mutex
 	connected bool
 	since     time.Time
+	trying    bool // an attempt runs
 	retryAt   time.Time
 	lastErr   error
 	steps     []StepStatus
@@ -79,6 +80,13 @@ func (b *board) set(i int, state StepState, why string, now time.Time) bool {
 	return true
 }
 
+// tries notes that an attempt has begun.
+func (b *board) tries() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trying = true
+}
+
 // failed notes the end of an attempt and when the next one comes.
 func (b *board) failed(err error, retryAt, now time.Time) {
 	cause := CauseOf(err)
@@ -88,7 +96,7 @@ func (b *board) failed(err error, retryAt, now time.Time) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lastErr, b.retryAt = err, retryAt
+	b.trying, b.lastErr, b.retryAt = false, err, retryAt
 	// A lost session opened the outage and names its cause; the attempts after it only explain why it goes on.
 	if o := b.openOutage(); o != nil && (o.Cause == CauseNone || o.Cause == cause) {
 		o.Cause, o.Why = cause, whyOf(err)
@@ -111,7 +119,7 @@ func (b *board) up(s Session, now time.Time) {
 	defer b.mu.Unlock()
 	b.connected, b.since, b.session = true, now, s
 	b.sessions++
-	b.lastErr, b.retryAt = nil, time.Time{}
+	b.trying, b.lastErr, b.retryAt = false, nil, time.Time{}
 	for i := range b.steps {
 		b.set(i, StepOK, "", now)
 	}

@@ -48,6 +48,7 @@ func (a *Agent) connect(ctx context.Context) (Session, []Resume, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	a.board.tries()
 	begin := time.Now()
 	session, err := a.cfg.Link.Connect(ctx, resume, a.report)
 	if err != nil {

@@ -76,14 +76,28 @@ func (b *board) whyNot(st *Status) (why, last string) {
 	if b.lastErr == nil && b.lastUp.IsZero() {
 		return "starting", last
 	}
-	if b.lastErr == nil {
-		return "connecting again", last
+	if b.lastErr == nil || b.trying {
+		return b.between(), last
 	}
 	why = whyOf(b.lastErr)
 	if wait := b.retryAt.Sub(st.Time); wait > 0 {
 		why += "; next attempt in " + Span(wait)
 	}
 	return why, last
+}
+
+// between is what to say while an attempt is between two steps: the last error is that of another attempt.
+func (b *board) between() string {
+	why := "connecting again"
+	for _, s := range b.steps {
+		if s.State != StepOK {
+			break
+		}
+		if done := passed[s.Step]; done != "" {
+			why = done + ", connecting again"
+		}
+	}
+	return why
 }
 
 // lastTime says when something was so: by the clock, with the date where that is another one.
