@@ -23,8 +23,9 @@ import (
 var runElsewhere = map[string]string{
 	"go run ./cmd/agent demo": "TestDemoOfOneReading runs the built one",
 	"scripts/test":            "it runs this test",
-	"CGO_ENABLED=0 go build -trimpath -o fieldpost ./cmd/agent": "the tests' own binary is built as plainly, and internal/tree builds the image's",
-	"docker build -t fieldpost --build-arg VERSION=1.0 .":       "it needs a container engine; internal/tree runs the build that is in it",
+	"CGO_ENABLED=0 go build -trimpath -o fieldpost ./cmd/agent":                               "the tests' own binary is built as plainly, and TestImage builds the image's",
+	"docker build -t fieldpost --build-arg VERSION=1.0 .":                                     "it needs a container engine; TestImage of internal/release builds the same",
+	"buildah build --isolation chroot --format docker -t fieldpost --build-arg VERSION=1.0 .": "TestImage of internal/release runs it, offline",
 	"docker run --read-only --cap-drop ALL --security-opt no-new-privileges --device /dev/modem --group-add dialout " +
 		"-v /etc/fieldpost:/etc/fieldpost:ro -v fieldpost:/var/lib/fieldpost fieldpost": "it needs a container engine",
 	"go -C test/nats test -count=1 -v ./...":                    "it kills nodes of a cluster for minutes; scripts/soak runs it",
