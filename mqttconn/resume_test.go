@@ -192,3 +192,34 @@ func TestPubrecBeforeTheRepeatedPublish(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatedPubrec has a broker that answers PUBREC twice. One PUBREL is enough, and a second one that is late would be for an id
+// that another message has by then.
+func TestRepeatedPubrec(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		b.answer = func(p packet) []byte {
+			if p, ok := p.(*packets.PublishPacket); ok {
+				once := b.publish(p)
+				return append(once, once...)
+			}
+			return nil
+		}
+		j := newFakeQueue(2, 3)
+		s := connect(t, b.dial, mqttconn.Config{ClientID: "pump-07", Journal: j})
+		for _, m := range j.messages {
+			if err := publish(t, s, m).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := b.count("PUBREL"); n != len(j.messages) {
+			t.Errorf("%d PUBRELs for %d messages", n, len(j.messages))
+		}
+		if diff := cmp.Diff([]string{"reading 1", "reading 2", "reading 3"}, b.payloads()); diff != "" {
+			t.Errorf("arrived (-want +got):\n%s", diff)
+		}
+		if got := s.Stats().Strays; got != uint64(len(j.messages)) {
+			t.Errorf("%d strays, want each second PUBREC", got)
+		}
+	})
+}
