@@ -47,6 +47,9 @@ func TestFleetComesBackSlowly(t *testing.T) {
 					away, name, f.back99/least, f.worst, f.wasted)
 			}
 		}
+		if os.Getenv("FIELDPOST_FIGURES") != "" {
+			fmt.Printf("BenchmarkStorm/away%v/ours 1 %.4g worst_vs_bridge\n", away, float64(f.worst)/float64(peer.worst))
+		}
 		if f.back99 > 2.5*least {
 			t.Errorf("away %v: 99 %% are back after %.0f s, want at most %.0f", away, f.back99, 2.5*least)
 		}

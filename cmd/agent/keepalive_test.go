@@ -58,6 +58,36 @@ func TestKeepaliveSettlesBelowThePatienceOfTheNetwork(t *testing.T) {
 	}
 }
 
+// TestNoPingWhileMessagesFlow sends a reading a minute for two hours, and then none.
+func TestNoPingWhileMessagesFlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.reached(1)
+		pings := func(during func()) (bytes int64) {
+			up, down := w.accounted()
+			during()
+			upAfter, downAfter := w.accounted()
+			return upAfter.Keepalive - up.Keepalive + downAfter.Keepalive - down.Keepalive
+		}
+		flowing := pings(func() {
+			for n := range 120 {
+				w.accept(n + 2)
+				time.Sleep(time.Minute)
+			}
+		})
+		idle := pings(func() { time.Sleep(2 * time.Hour) })
+		t.Logf("%d bytes of pings in two hours of readings, %d in two idle ones", flowing, idle)
+		figure("Keepalive/flowing", float64(flowing), "ping_while_messages_flow:B", float64(idle), "ping_while_idle:B")
+		if flowing != 0 {
+			t.Errorf("%d bytes of pings beside a reading a minute, want none", flowing)
+		}
+		if idle == 0 {
+			t.Error("no pings on an idle connection: the test proves nothing")
+		}
+		w.stop()
+	})
+}
+
 // TestOtherLossesDontShortenTheKeepalive ends idle connections for every other reason.
 func TestOtherLossesDontShortenTheKeepalive(t *testing.T) {
 	for name, lose := range map[string]func(w *world){

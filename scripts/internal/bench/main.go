@@ -43,7 +43,7 @@ var areas = map[string]measure{
 }
 
 // airTests are the tests of package main that measure bytes.
-const airTests = "^Test(BytesOnTheAir|EncodingOnTheAir|DrainUsesTheUplink|BreakInABurst|KeepaliveSettlesBelowThePatienceOfTheNetwork)$"
+const airTests = "^Test(BytesOnTheAir|EncodingOnTheAir|DrainUsesTheUplink|BreakInABurst|KeepaliveSettlesBelowThePatienceOfTheNetwork|NoPingWhileMessagesFlow)$"
 
 // linkTests are the tests of package gsmnet that measure.
 const linkTests = "^(TestBulkUsesTheLink|TestG4_8_GuidesWindow|TestOnePublishEach|TestSmallWritesAreGathered|TestSmallWriteLeavesAtOnce|TestDownlink)$"
