@@ -14,6 +14,7 @@ func (a *Agent) supervise(ctx context.Context) {
 		a.cfg.Log.Warn().Stringer("for", a.cfg.Hold.Round(time.Second)).Msg(a.cfg.HoldWhy)
 		a.rest(ctx, a.cfg.Hold)
 	}
+	var rival rival
 	for ctx.Err() == nil {
 		session, resume, err := a.connect(ctx)
 		var stood time.Duration
@@ -21,6 +22,7 @@ func (a *Agent) supervise(ctx context.Context) {
 			begin := time.Now()
 			err = a.serve(ctx, session, resume, newTrip())
 			stood = time.Since(begin)
+			err = rival.ended(err, stood)
 			if err == errReturning || err == errAsked {
 				a.board.down(nil, time.Now())
 				a.cfg.Log.Info().Str("broker", a.cfg.Link.Broker()).Msg(err.Error())
