@@ -47,7 +47,7 @@ func TestOversizeIsReadPast(t *testing.T) {
 		if got, want := b.count("PUBACK"), 3; got != want {
 			t.Errorf("PUBACK: got %d, want %d", got, want)
 		}
-		if rec, comp := b.count("*packets.PubrecPacket"), b.count("*packets.PubcompPacket"); rec != 1 || comp != 1 {
+		if rec, comp := b.count("PUBREC"), b.count("PUBCOMP"); rec != 1 || comp != 1 {
 			t.Errorf("QoS 2: got %d PUBREC and %d PUBCOMP, want one of each", rec, comp)
 		}
 		if got, want := strings.Join(told, ", "), "cmd/a 210, cmd/b 5012, cmd/c 200013"; got != want {
