@@ -60,7 +60,7 @@
 
   function lost() {
     if (!stale.hidden) return;
-    stale.textContent = "The agent does not answer. This is how things stood at " + heardAt.toLocaleTimeString() + "; trying again.";
+    stale.textContent = "The agent does not answer. This is how things stood at " + heardAt.toLocaleTimeString("en-GB") + "; trying again.";
     stale.hidden = false;
   }
 
