@@ -19,7 +19,7 @@ var sayingFiles = []string{
 	"gsmnet/urc.go", "gsmnet/port.go", "gsmnet/gpio_linux.go", "gsmnet/loop.go", "gsmnet/socket.go", "gsmnet/storm.go",
 	"mqttconn/errors.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/account.go",
 	"agent/source/listen.go", "agent/source/serialport.go", "agent/source/process.go", "agent/source/users.go",
-	"queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
+	"agent/web/control/error.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
 }
 
 // shortestSentence is in words: what is shorter is a part of one, or wraps another error.
@@ -27,7 +27,7 @@ const shortestSentence = 4
 
 // noSentences are what is attempted when something goes wrong, which stands in front of an error, and parts of a sentence that has its heading.
 var noSentences = []string{
-	"set up the context", "open the serial port", "get the SIM ready", "given up by the caller", "it was asked for", "let EMERG_OFF go",
+	"set up the context", "open the serial port", "get the SIM ready", "given up by the caller", "it was asked for", "let EMERG_OFF go", "restarted by this program", "never … since the start", "learned: … was too long",
 	"all but alarms waits", "… of … MB this month", "until the clock is set and a new month has begun", "datagrams have no bounds in transparent mode: use command mode",
 }
 
@@ -103,7 +103,7 @@ var (
 	words = regexp.MustCompile(`[\pL\d][\pL\d'+,=-]*`)
 	verb  = regexp.MustCompile(`%[-+# .0-9]*[a-zA-Z]`)
 	// A wrapped cause varies; so does a name in front.
-	wrapped = regexp.MustCompile(`^((source|queue|sysnet|gsmnet|mqttconn|…|…: …): )+|(: …|: | \(….*\))+$`)
+	wrapped = regexp.MustCompile(`^((source|control|queue|sysnet|gsmnet|mqttconn|…|…: …): )+|(: …|: | \(….*\))+$`)
 )
 
 // sentence is a literal as the page names it.
@@ -124,11 +124,7 @@ func literals(t *testing.T, file string) (texts []string) {
 			if kv, ok := e.(*ast.KeyValueExpr); ok {
 				e = kv.Value
 			}
-			if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
-				text, err := strconv.Unquote(l.Value)
-				if err != nil {
-					t.Fatal(err)
-				}
+			if text, ok := literal(t, e); ok {
 				texts = append(texts, text)
 			}
 		}
@@ -155,6 +151,36 @@ func literals(t *testing.T, file string) (texts []string) {
 		return true
 	})
 	return texts
+}
+
+// literal is a string as it is written; what is joined to it and varies is an ellipsis.
+func literal(t *testing.T, e ast.Expr) (text string, ok bool) {
+	t.Helper()
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if e.Kind != token.STRING {
+			return "", false
+		}
+		text, err := strconv.Unquote(e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text, true
+	case *ast.BinaryExpr:
+		left, isLeft := literal(t, e.X)
+		right, isRight := literal(t, e.Y)
+		if e.Op != token.ADD || !isLeft && !isRight {
+			return "", false
+		}
+		if !isLeft {
+			left = "…"
+		}
+		if !isRight {
+			right = "…"
+		}
+		return left + right, true
+	}
+	return "", false
 }
 
 // called is the name of the function that is called.
