@@ -44,6 +44,7 @@ func aLife(t *testing.T, m *gsmnet.Modem, serve func() net.Conn) {
 		if err := c.WaitAcked(t.Context(), c.Written()); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second) // else the command and the last read contend for the dialogue
 		if _, err := m.Command(t.Context(), "AT+CSQ"); err != nil {
 			t.Fatal(err)
 		}

@@ -58,13 +58,7 @@ max_queued_messages 0
 func (b *mosquitto) start() {
 	b.t.Helper()
 	b.run = start(b.t, "mosquitto", b.path, "-c", b.config)
-	eventually(b.t, "mosquitto listens", 10*time.Second, func() bool {
-		c, err := net.DialTimeout("tcp", b.addr, time.Second)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	b.run.waitFor(" running", 30*time.Second) // said when all its listeners are open
 }
 
 // restart stops the broker politely, so that it saves its sessions, and starts it again after a while.
