@@ -17,8 +17,9 @@ type Account struct {
 }
 
 const (
-	// accountEvery is how often the counters are taken over, so that they go to the right day.
-	accountEvery = time.Minute
+	// accountEvery is how often the counters are taken over, so that they go to the right day and a sudden end takes little from
+	// the account: GPRS carries some 50 kB meanwhile.
+	accountEvery = 10 * time.Second
 	// heldFor is how long what is held waits before the budget is looked at again: a new month comes at midnight.
 	heldFor = 10 * time.Second
 )

@@ -30,6 +30,16 @@ func (b Budget) monthOf(t time.Time) time.Time {
 	return start
 }
 
+// worthSaving is how many bytes a power cut may take from the account: so little that a budget isn't overdrawn by repeated
+// ones, and so much that flash is spared.
+func (b Budget) worthSaving() int64 {
+	const most = 64 << 10 // a month of 30 MB over GPRS is then some 500 writes
+	if b.MonthlyBytes == 0 {
+		return most
+	}
+	return min(most, b.MonthlyBytes/100)
+}
+
 // next is the beginning of the month after the one that begins at start.
 func (b Budget) next(start time.Time) time.Time { return start.AddDate(0, 1, 0) }
 
@@ -58,6 +68,11 @@ type Standing struct {
 func (l *Ledger) Standing() Standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.standing()
+}
+
+// standing is called with mu held.
+func (l *Ledger) standing() Standing {
 	st := Standing{Budget: l.budget, Known: l.known, Used: l.book.Undated.Total()}
 	switch n := len(l.book.Months); {
 	case l.known:

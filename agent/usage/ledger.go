@@ -121,16 +121,22 @@ type Ledger struct {
 	now      time.Time
 	known    bool
 	changed  bool
+	unsaved  int64 // bytes since the last Save
+	wasHeld  Hold  // at the last Save
+
+	due chan struct{} // capacity 1
 }
 
 // Open reads the account in the file at path; "" keeps none. The Ledger is usable also when there is an error: then it begins
 // anew.
 func Open(path string, budget Budget) (*Ledger, error) {
-	l := &Ledger{path: path, budget: budget.withDefaults()}
+	l := &Ledger{path: path, budget: budget.withDefaults(), due: make(chan struct{}, 1)}
 	if path == "" {
 		return l, nil
 	}
-	return l, keep.Load(path, &l.book)
+	err := keep.Load(path, &l.book)
+	l.wasHeld = l.Standing().Hold
+	return l, err
 }
 
 // Take brings the account up to date: up and down are counters of the whole run of the agent. known says whether now is to be
@@ -142,7 +148,18 @@ func (l *Ledger) Take(now time.Time, known bool, up, down Bytes) {
 	moreUp, moreDown := up.minus(l.up), down.minus(l.down)
 	l.up, l.down = up, down
 	l.note(func(s *Span) { s.Up, s.Down = s.Up.Plus(moreUp), s.Down.Plus(moreDown) }, moreUp != Bytes{} || moreDown != Bytes{})
+	l.unsaved += moreUp.Total() + moreDown.Total()
+	if l.unsaved >= l.budget.worthSaving() || l.standing().Hold != l.wasHeld {
+		select {
+		case l.due <- struct{}{}:
+		default:
+		}
+	}
 }
+
+// Due gets a value when the account is to be saved before its usual time: what a power cut would take from it has grown to 64 KiB
+// or a hundredth of the budget, or messages are held from now on, or no longer.
+func (l *Ledger) Due() <-chan struct{} { return l.due }
 
 // Published notes a message that leaves.
 func (l *Ledger) Published(topic string, bytes int) {
@@ -193,20 +210,23 @@ func dateOf(t time.Time) string { return t.Format(time.DateOnly) }
 // Save writes the file if anything has changed. It blocks on the disk.
 func (l *Ledger) Save() error {
 	l.mu.Lock()
-	changed := l.changed
-	l.changed = false
+	changed, unsaved, held := l.changed, l.unsaved, l.standing().Hold
+	l.changed, l.unsaved = false, 0
 	copied := book{Days: cloneAll(l.book.Days), Months: cloneAll(l.book.Months), Undated: l.book.Undated.clone()}
 	l.mu.Unlock()
 	if !changed || l.path == "" {
 		return nil
 	}
 	err := keep.Save(l.path, copied)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err != nil { // the next time tries again
-		l.mu.Lock()
 		l.changed = true
-		l.mu.Unlock()
+		l.unsaved += unsaved
+		return err
 	}
-	return err
+	l.wasHeld = held
+	return nil
 }
 
 func cloneAll(spans []Span) []Span {

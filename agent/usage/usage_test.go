@@ -147,3 +147,66 @@ func Example() {
 	fmt.Println(st.Used, "of", st.MonthlyBytes, "until", st.To.Format(time.DateOnly), "held:", st.Hold)
 	// Output: 4600000 of 5000000 until 2026-04-01 held: normal
 }
+
+func due(l *usage.Ledger) bool {
+	select {
+	case <-l.Due():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestDueBeforeMuchCanBeForgotten(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		budget, step int64
+	}{
+		{"no budget", 0, 64 << 10},
+		{"a large budget", 1 << 30, 64 << 10},
+		{"a small one", 1_000_000, 10_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "usage")
+			m := &meter{Ledger: open(t, path, usage.Budget{MonthlyBytes: tc.budget})}
+			for range 3 {
+				if m.use(march, tc.step-1); due(m.Ledger) {
+					t.Errorf("due after %d bytes", tc.step-1)
+				}
+				if m.use(march, 1); !due(m.Ledger) {
+					t.Errorf("not due after %d bytes", tc.step)
+				}
+				if err := m.Save(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := open(t, path, usage.Budget{}).Months()[0].Total(); got != 3*tc.step {
+				t.Errorf("after a kill %d bytes are known, want %d", got, 3*tc.step)
+			}
+		})
+	}
+}
+
+func TestDueWhenAHoldBeginsAndEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "usage")
+	budget := usage.Budget{MonthlyBytes: 100_000, Reserve: 10_000}
+	m := &meter{Ledger: open(t, path, budget)}
+	m.use(march, 89_999)
+	if err := m.Save(); err != nil {
+		t.Fatal(err)
+	}
+	due(m.Ledger) // of the bytes
+	if m.use(march, 1); !due(m.Ledger) {
+		t.Error("all but alarms is held from now on, and that isn't due")
+	}
+	if err := m.Save(); err != nil {
+		t.Fatal(err)
+	}
+	again := &meter{Ledger: open(t, path, budget)}
+	if again.use(march, 0); due(again.Ledger) || again.Standing().Hold != usage.HoldNormal {
+		t.Errorf("after a kill: held %q and to be saved, want normal and nothing to save", again.Standing().Hold)
+	}
+	if again.use(march.AddDate(0, 1, 0), 0); !due(again.Ledger) {
+		t.Error("a new month ends the hold, and that isn't due")
+	}
+}

@@ -103,6 +103,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	}
 	d.memory.add(d.pulse.save)
 	d.memory.add(d.usage.Save)
+	d.memory.urgent, d.memory.account = d.usage.Due(), d.usage.Save
 	if d.commands, err = d.newDownlink(cfg, log); err != nil {
 		return err
 	}
