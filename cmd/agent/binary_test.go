@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,11 +39,26 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == verifyCommand { // the queue checks a file in a child process of whoever runs it
 		os.Exit(execute(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
+	waitTogether()
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
+}
+
+// testsAtOnce is how many tests run side by side: nearly all of their time they wait, for a simulated radio or a broker. With as many
+// as there are processors, which is the default, two processors are idle for most of the time.
+const testsAtOnce = 6
+
+// waitTogether lets testsAtOnce tests run at a time, unless -parallel says otherwise.
+func waitTogether() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(testsAtOnce, runtime.GOMAXPROCS(0)))) // it is a number
+	}
 }
 
 // program is a running child of a test; its output goes to the test's log when the test fails.
