@@ -52,8 +52,8 @@ type Config struct {
 
 	// PoisonAfter is how often the broker has to end the connection at a message until that is taken for poison; 0: never.
 	PoisonAfter int
-	// StopWait is how long a stopping agent waits for the proof of what is in flight; 0 means 5 s. Together with the
-	// goodbye to the broker a stop stays below 10 s.
+	// StopWait is how long after it was asked to stop an agent waits for the proof of what is in flight; 0 means 5 s. The
+	// goodbye to the broker may take 1.5 s more.
 	StopWait time.Duration
 	// Settle is how long a source that failed rests before it is started again; 0 means 5 s.
 	Settle time.Duration
@@ -74,9 +74,10 @@ type Agent struct {
 	presence *presence
 	packer   *packer // of the goroutine that supervises the link
 	started  time.Time
-	kick     chan struct{} // capacity 1: cuts a wait between two attempts short
-	part     chan struct{} // capacity 1: ends a session that stands
-	forNet   atomic.Bool   // the wait, if there is one, ends when the network is back
+	kick     chan struct{}             // capacity 1: cuts a wait between two attempts short
+	part     chan struct{}             // capacity 1: ends a session that stands
+	asked    atomic.Pointer[time.Time] // to stop; nil: not yet
+	forNet   atomic.Bool               // the wait, if there is one, ends when the network is back
 
 	trials map[uint64]*trial // by sequence; supervising goroutine only
 	// wary says that the broker has ended a session instead of answering what it was asked or told; likewise.
@@ -139,6 +140,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	link.Go(func() { a.watchClock(linkCtx) })
 
 	<-ctx.Done()
+	now := time.Now()
+	a.asked.Store(&now)
 	sources.Wait()
 	stopLink()
 	link.Wait()

@@ -9,8 +9,11 @@ import (
 	"github.com/fieldpost/fieldpost/queue"
 )
 
-// farewell bounds the goodbye to the broker.
-const farewell = 3 * time.Second
+// The goodbye to the broker is bounded; by less when the process is to end.
+const (
+	farewell     = 3 * time.Second
+	lastFarewell = 1500 * time.Millisecond
+)
 
 // Why a session that works is parted from, to connect again at once.
 var (
@@ -49,7 +52,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 		select {
 		case <-collected:
 		case <-s.Done():
-		case <-time.After(a.cfg.StopWait):
+		case <-time.After(time.Until(a.stopBy())):
 		}
 	case parting == errReturning: // what is in flight belongs to this broker; the session itself bounds how long it may take
 		select {
@@ -58,7 +61,11 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 		}
 	}
 	broke := s.Err()
-	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	closeBy := time.Now().Add(farewell)
+	if ctx.Err() != nil {
+		closeBy = a.stopBy().Add(lastFarewell)
+	}
+	closeCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), closeBy)
 	defer cancel()
 	closeErr := s.Close(closeCtx)
 	<-collected
@@ -75,6 +82,15 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 		return err
 	}
 	return closeErr
+}
+
+// stopBy is how long proofs are waited for when the agent stops, or parts from a broker because it was asked to.
+func (a *Agent) stopBy() time.Time {
+	from := time.Now()
+	if asked := a.asked.Load(); asked != nil {
+		from = *asked
+	}
+	return from.Add(a.cfg.StopWait)
 }
 
 // publishing is the context of publishing over a session. Its cause says why the session is to be parted from although it

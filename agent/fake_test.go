@@ -39,10 +39,10 @@ func (l *link) Connect(ctx context.Context, resume []agent.Resume, report agent.
 	return l.connect(ctx, resume, report)
 }
 
-func (l *link) Broker() string             { return "mqtt://broker.example" }
-func (l *link) Release() string            { return "proof" }
-func (l *link) Status() *agent.ModemStatus { return nil }
-func (l *link) Close() error               { return nil }
+func (l *link) Broker() string              { return "mqtt://broker.example" }
+func (l *link) Release() string             { return "proof" }
+func (l *link) Status() *agent.ModemStatus  { return nil }
+func (l *link) Close(context.Context) error { return nil }
 
 // session records what is published; the test decides the fate of each message.
 type session struct {

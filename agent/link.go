@@ -130,8 +130,8 @@ type Link interface {
 	Release() string
 	// Status returns what is known of the module; nil where there is none.
 	Status() *ModemStatus
-	// Close ends what Connect left standing below a session.
-	Close() error
+	// Close ends what Connect left standing below a session. What doesn't let go before ctx ends is left to the system.
+	Close(ctx context.Context) error
 }
 
 // Resume is a parcel that was published but not proved, made anew. Of one that the broker has received, or whose messages are gone

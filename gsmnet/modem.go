@@ -25,6 +25,8 @@ type Modem struct {
 	once sync.Once     // of quit
 	done chan struct{} // closed when the owner has ended
 
+	lingerBy atomic.Pointer[time.Time] // set by Shutdown: when nothing lingers any more
+
 	mu    sync.Mutex // never held across anything that blocks
 	state State      // guarded by mu
 	alarm alarm      // guarded by mu
@@ -182,16 +184,35 @@ const closeLimit = 5 * time.Second
 // Close closes the connection if there is one, as a local close does, then the port. It takes Config.Linger and a few seconds
 // at most, however stuck the port is.
 func (m *Modem) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), m.cfg.Linger+closeLimit)
+	defer cancel()
+	return m.close(ctx, closeLimit)
+}
+
+// Shutdown is Close for a process that has to end: what lingers is given up so early that the connection can still be closed
+// before ctx ends, and whatever the module owes then isn't waited for. It takes at most a second longer than ctx.
+func (m *Modem) Shutdown(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		end = end.Add(-shutTime)
+		m.lingerBy.Store(&end)
+	}
+	return m.close(ctx, time.Second)
+}
+
+// shutTime is what QICLOSE and its answer get of a Shutdown.
+const shutTime = 1500 * time.Millisecond
+
+// close waits for the owner until ctx ends, and for the port up to patience after that.
+func (m *Modem) close(ctx context.Context, patience time.Duration) error {
 	m.once.Do(func() { close(m.quit) })
-	limit := time.NewTimer(m.cfg.Linger + closeLimit)
-	defer limit.Stop()
 	select {
 	case <-m.done:
 		return nil
-	case <-limit.C:
+	case <-ctx.Done():
 	}
 	m.d.Stop() // the owner gives up whatever it waits for
-	limit.Reset(closeLimit)
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	select {
 	case <-m.done:
 		return nil

@@ -175,6 +175,9 @@ func (m *Modem) closing(s *socket, now time.Time) bool {
 		s.lingerUntil = now.Add(m.cfg.Linger)
 		s.win.hurry(now)
 	}
+	if by := m.lingerBy.Load(); by != nil && by.Before(s.lingerUntil) {
+		s.lingerUntil = *by
+	}
 	n, _ := s.conn.pending()
 	if now.Before(s.lingerUntil) && !s.remoteClosed && (n > 0 || s.win.outstanding() > 0) {
 		return false

@@ -76,7 +76,7 @@ func newWorld(t *testing.T, change func(*gsmsim.Config), settings ...func(*confi
 	w.device = d
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- d.agent.Run(ctx) }()
+	go func() { ended <- d.run(ctx) }()
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -41,7 +41,7 @@ func (d fieldDevice) Accept(ctx context.Context, msgs ...queue.Message) (uint64,
 }
 func (d fieldDevice) Status() agent.Status          { return d.agent.Status() }
 func (d fieldDevice) Queue() *queue.Queue           { return d.queue }
-func (d fieldDevice) Run(ctx context.Context) error { return d.agent.Run(ctx) }
+func (d fieldDevice) Run(ctx context.Context) error { return d.run(ctx) }
 
 // startInField wires an agent for the simulated field.
 func startInField(s field.Setup) (field.Device, error) {

@@ -192,12 +192,12 @@ func (l *modemLink) sameModule(imei string) {
 	}
 }
 
-func (l *modemLink) Close() error {
+func (l *modemLink) Close(ctx context.Context) error {
 	l.mu.Lock()
 	modem := l.modem
 	l.mu.Unlock()
 	if modem == nil {
 		return nil
 	}
-	return modem.Close()
+	return modem.Shutdown(ctx)
 }

@@ -26,5 +26,5 @@ func (l *systemLink) Connect(ctx context.Context, resume []agent.Resume, report 
 	})
 }
 
-func (l *systemLink) Status() *agent.ModemStatus { return nil }
-func (l *systemLink) Close() error               { return nil }
+func (l *systemLink) Status() *agent.ModemStatus  { return nil }
+func (l *systemLink) Close(context.Context) error { return nil }

@@ -234,7 +234,7 @@ func TestRestartByCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer l.Close(t.Context())
 	if err := modem.Up(t.Context()); err != nil {
 		t.Error(err)
 	}

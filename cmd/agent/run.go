@@ -63,7 +63,7 @@ func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.
 	group.Go(func() { sayReady(beside, d.agent) })
 	group.Go(func() { feedWatchdog(beside, d.queue) })
 	group.Go(func() { (&reloader{path, d, log}).run(beside, signals) })
-	err = d.agent.Run(ctx)
+	err = d.run(ctx)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	stop()
 	group.Wait()

@@ -45,6 +45,7 @@ type device struct {
 	page     *web.Server                   // nil: there is no status page
 	level    *logLevel                     // nil: the log's level is fixed
 	config   atomic.Pointer[config.Config] // in force
+	stopBy   atomic.Pointer[time.Time]     // nil: nobody has asked it to stop
 }
 
 // wiring says how an agent is to be put together, beyond its configuration.
@@ -111,7 +112,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	d.closers = append(d.closers, link.Close)
+	d.closers = append(d.closers, func() error { return d.closeLink(link) })
 	form, err := encoding(cfg)
 	if err != nil {
 		return err
