@@ -50,6 +50,12 @@ func (m *memory) run(ctx context.Context) error {
 	}
 }
 
+// close saves for the last time, behind run. What a full disk doesn't take is told, and learned again: the stop is a clean one all the same.
+func (m *memory) close() error {
+	m.say(m.save())
+	return nil
+}
+
 // say logs what can't be saved, once until it works again.
 func (m *memory) say(err error) {
 	if err != nil && !m.failing {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/usage"
@@ -64,4 +69,17 @@ func TestABudgetIsNotOverdrawnByKills(t *testing.T) {
 			t.Errorf("%d bytes used and %d saved, want the budget of %d used up and known", w.used(), w.onDisk(), budget)
 		}
 	})
+}
+
+// TestStopOnAFullDisk: what can't be saved is told and doesn't make a failure of the stop.
+func TestStopOnAFullDisk(t *testing.T) {
+	var log bytes.Buffer
+	m := memory{log: zerolog.New(&log)}
+	m.add(func() error { return syscall.ENOSPC })
+	if err := m.close(); err != nil {
+		t.Errorf("got %v, want a clean stop", err)
+	}
+	if !strings.Contains(log.String(), syscall.ENOSPC.Error()) {
+		t.Errorf("the log doesn't tell why nothing was saved: %s", &log)
+	}
 }

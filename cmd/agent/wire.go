@@ -95,7 +95,7 @@ func (d *device) build(w wiring, cfg *config.Config, log zerolog.Logger) error {
 	d.queue = q
 	d.closers = append(d.closers, q.Close)
 	d.memory.log = log
-	d.closers = append(d.closers, d.memory.save)
+	d.closers = append(d.closers, d.memory.close)
 	if d.pulse, err = newPulse(cfg, filepath.Join(cfg.DataDir, "keepalive")); err != nil {
 		log.Warn().Err(err).Msg("how long the network bears silence is learned anew")
 	}
