@@ -243,6 +243,9 @@ func (a *Agent) Status() Status {
 		}
 		st.Reason = join(fault, st.Reason)
 	}
+	if why := st.Queue.Refusing; why != "" && st.Queue.Error == "" {
+		st.Verdict, st.Reason = VerdictBlocked, join("readings are refused: "+why, st.Reason)
+	}
 	st.Encoding.Format = a.cfg.Encoding.Format
 	if d := a.cfg.Encoding.Dictionary; d != nil {
 		st.Encoding.Dictionary = d.ID().String()

@@ -1,6 +1,10 @@
 package agent
 
-import "github.com/fieldpost/fieldpost/queue"
+import (
+	"strings"
+
+	"github.com/fieldpost/fieldpost/queue"
+)
 
 // QueueStatusOf reads the state of a queue.
 func QueueStatusOf(q *queue.Queue) QueueStatus {
@@ -20,6 +24,9 @@ func QueueStatusOf(q *queue.Queue) QueueStatus {
 	}
 	if r := q.Recovery(); r != nil {
 		st.Recovery = &RecoveryStatus{Damage: r.Damage.Error(), SetAside: r.SetAside, Saved: uint64(r.Saved), Lost: uint64(r.Lost)}
+	}
+	if err := q.Refusing(); err != nil {
+		st.Refusing = strings.TrimPrefix(err.Error(), "queue: ")
 	}
 	if err := q.Err(); err != nil {
 		st.Error = err.Error()

@@ -105,6 +105,7 @@ type QueueStatus struct {
 	Lanes     map[string]uint64 `json:"lanes"`    // messages by lane
 	Dropped   map[string]uint64 `json:"dropped"`  // messages by reason, over the life of the file
 	Error     string            `json:"error"`    // why the storage has failed, empty while it works
+	Refusing  string            `json:"refusing"` // why the disk takes no readings at present and what to do; empty while it does
 	Recovery  *RecoveryStatus   `json:"recovery"` // null unless the file was found damaged when it was opened
 }
 

@@ -25,9 +25,13 @@ func (q *Queue) commit(b *batch) {
 		for _, r := range b.requests {
 			if len(r.msgs) > 0 {
 				r.err = ErrDiskFull
+				q.refuse(ErrDiskFull)
 			}
 		}
 		err = q.tryCommit(b, true)
+	}
+	if errors.Is(err, ErrReadOnly) {
+		q.refuse(ErrReadOnly)
 	}
 	if err != nil && !passes(err) {
 		q.fail(err)
@@ -55,7 +59,11 @@ func (q *Queue) tryCommit(b *batch, full bool) (err error) {
 	if t.idle(b.requests) {
 		return nil
 	}
-	if err := q.makeReady(t.estimate(b.requests)); err != nil {
+	records, pages := t.estimate(b.requests)
+	if err := q.makeReady(records, pages); err != nil {
+		if !full {
+			q.needed[0], q.needed[1] = records, pages
+		}
 		if err = q.writeFailed(err); !full || !errors.Is(err, ErrDiskFull) {
 			q.putBack(t)
 			return err
@@ -144,6 +152,9 @@ func (q *Queue) publish(t *txn) {
 	}
 	q.commits++
 	q.accepted += t.accepted
+	if t.accepted > 0 {
+		q.refusing = nil
+	}
 	q.released += t.released
 	if t.cut {
 		q.cuts++

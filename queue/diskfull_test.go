@@ -155,6 +155,9 @@ func TestFileSystemTurnsReadOnly(t *testing.T) {
 		if _, err := q.Put(t.Context(), text(queue.Normal, "refused")...); !errors.Is(err, queue.ErrReadOnly) {
 			t.Fatalf("Put on a read-only file system: %v, want ErrReadOnly", err)
 		}
+		if got := q.Refusing(); !errors.Is(got, queue.ErrReadOnly) {
+			t.Errorf("Refusing: %v, want ErrReadOnly", got)
+		}
 	}
 	r := q.Reader()
 	for i, m := range next(t, r, 100) {

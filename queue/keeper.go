@@ -37,6 +37,7 @@ func (q *Queue) keep() {
 			nextCheck = now.Add(checkEvery)
 			due = due || q.headsOverdue(now)
 			q.checkPlace()
+			q.checkRoom()
 		}
 		if !due && !compact {
 			continue

@@ -35,6 +35,7 @@ type Queue struct {
 	arena                    []byte    // records of the commit under way
 	expected                 int       // how many producers the next commit is likely to find
 	writeErrors              int       // in a row
+	needed                   [2]int64  // what the commit was to take that found no room
 	nextCompact              time.Time
 	panicked                 bool // bbolt has, and holds its locks
 
@@ -44,6 +45,7 @@ type Queue struct {
 	removeBy    time.Time  // when removals and notes are due; zero if none wait
 	lossBy      time.Time  // when open losses are; zero if there are none
 	wantCompact bool
+	refusing    error // see Refusing
 	clock       clock
 	lanes       [laneSlots]laneState
 	seq         uint64 // the last one given

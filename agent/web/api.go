@@ -24,14 +24,14 @@ type health struct {
 // healthz says whether the process should live on: not connected is no reason to restart it, failed storage is.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	st := s.cfg.Status()
-	answer(w, st, st.Queue.Error == "")
+	answer(w, st, st.Queue.Error == "" && st.Queue.Refusing == "")
 }
 
 // readyz says whether messages flow, or may be expected to soon.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	st := s.cfg.Status()
 	starting := st.StartedAt != nil && st.Time.Sub(*st.StartedAt) < s.cfg.ReadyGrace
-	answer(w, st, st.Queue.Error == "" && (st.Link.Connected || starting))
+	answer(w, st, st.Queue.Error == "" && st.Queue.Refusing == "" && (st.Link.Connected || starting))
 }
 
 func answer(w http.ResponseWriter, st agent.Status, ok bool) {

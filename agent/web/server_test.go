@@ -199,6 +199,8 @@ func TestHealth(t *testing.T) {
 	}
 	failed := healthy(noon)
 	failed.Queue.Error, failed.Verdict, failed.Reason = "input/output error", agent.VerdictBlocked, "the storage has failed: input/output error"
+	full := healthy(noon)
+	full.Queue.Refusing, full.Verdict, full.Reason = "no space left", agent.VerdictBlocked, "readings are refused: no space left"
 	for name, test := range map[string]struct {
 		st             agent.Status
 		healthy, ready int
@@ -208,6 +210,7 @@ func TestHealth(t *testing.T) {
 		"searching, just started": {young(searching(noon), 119*time.Second), 200, 200},
 		"searching after grace":   {young(searching(noon), 120*time.Second), 200, 503},
 		"storage failed":          {failed, 503, 503},
+		"disk full":               {full, 503, 503},
 		"storage failed at once":  {young(failed, 0), 503, 503},
 	} {
 		s := newServer(t, web.Config{Status: func() agent.Status { return test.st }})

@@ -99,6 +99,9 @@ func newQueueStats() *cobra.Command {
 			if st.OldestAt != nil {
 				fmt.Fprintf(w, "oldest\t%s\n", st.OldestAt.Local().Format(time.DateTime))
 			}
+			if st.Refusing != "" {
+				fmt.Fprintf(w, "refused\tall readings: %s\n", st.Refusing)
+			}
 			for _, reason := range slices.Sorted(maps.Keys(st.Dropped)) {
 				fmt.Fprintf(w, "dropped\t%d (%s)\n", st.Dropped[reason], reason)
 			}
