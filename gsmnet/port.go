@@ -76,7 +76,11 @@ func explainOpen(path string, baud int, err error) error {
 		return fmt.Errorf("no permission for %s: add the user to the port's group (often dialout) and log in again: %w", path, fs.ErrPermission)
 	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EWOULDBLOCK), isCode(serial.PortBusy):
 		who := "another process"
-		if pid := portHolder(path); pid > 0 {
+		switch pid := portHolder(path); {
+		case pid == os.Getpid():
+			return fmt.Errorf("%s is still in use by this process (%d), where a write hangs in its driver: plug it in anew, or restart the "+
+				"program: %w", path, pid, syscall.EBUSY)
+		case pid > 0:
 			who = fmt.Sprintf("process %d (%s)", pid, processName(pid))
 		}
 		return fmt.Errorf("%s is in use by %s: stop it, or tell it to leave this port alone: %w", path, who, syscall.EBUSY)
@@ -211,7 +215,7 @@ func (s *serialPort) SetBaud(baud int) error {
 }
 
 // Close waits until nobody is in the port any more, a few read ticks at most, and closes it. A port with a write that hangs is not
-// closed: its file number must not be reused under the write.
+// closed before the driver lets go of it: its file number must not be reused under the write.
 func (s *serialPort) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -229,9 +233,18 @@ func (s *serialPort) Close() error {
 	defer limit.Stop()
 	select {
 	case <-s.idle:
+		return s.release()
 	case <-limit.C:
-		return fmt.Errorf("gsmnet: %s: a write hangs in the driver; the port is left to the system", s.path)
+		go func() { // ends when the driver lets go, and then the port can be opened again
+			<-s.idle
+			s.release()
+		}()
+		return fmt.Errorf("gsmnet: %s: a write hangs in the driver; the port stays in use until that lets go", s.path)
 	}
+}
+
+// release gives the port back, when nobody is in it.
+func (s *serialPort) release() error {
 	close(s.writes)
 	err := s.port.Close()
 	s.lock.Close()

@@ -153,7 +153,7 @@ func TestPortIsHeldByOne(t *testing.T) {
 
 func TestFL10_WriteThatGetsNowhereEnds(t *testing.T) {
 	t.Parallel() // it takes 11 s of real time
-	_, path := openPTY(t)
+	master, path := openPTY(t)
 	p, err := gsmnet.OpenPort(path, 115200)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +169,63 @@ func TestFL10_WriteThatGetsNowhereEnds(t *testing.T) {
 	p.Close()
 	if got := time.Since(begun); got > 3*time.Second {
 		t.Errorf("Close took %v", got)
+	}
+	// The write still hangs in the driver, and its file must not be given to others. As soon as it ends the port is free.
+	if _, err := gsmnet.OpenPort(path, 115200); !errors.Is(err, syscall.EBUSY) || !strings.Contains(err.Error(), "by this process") {
+		t.Errorf("opened beside a write that hangs: %v", err)
+	}
+	go io.Copy(io.Discard, master) // until the end of the test closes it
+	for {
+		p, err := gsmnet.OpenPort(path, 115200)
+		if err == nil {
+			p.Close()
+			return
+		}
+		if !errors.Is(err, syscall.EBUSY) || time.Since(begun) > 30*time.Second {
+			t.Fatalf("the driver has let go, and the port stays taken: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// The library's read ends without bytes when its time is over, and it panics when its file has a number for which select has no room.
+func TestPortReadWaitsAndDoesNotPanic(t *testing.T) {
+	master, path := openPTY(t)
+	p, err := gsmnet.OpenPort(path, 115200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	go func() {
+		time.Sleep(600 * time.Millisecond) // some of the library's time limits
+		master.Write([]byte("RDY"))
+	}()
+	b := make([]byte, 3)
+	if n, err := p.Read(b); n == 0 || err != nil {
+		t.Errorf("got %d bytes, %v; want the read to wait for some", n, err)
+	}
+}
+
+func TestPortWithAHighFileNumber(t *testing.T) {
+	var most syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &most); err != nil || most.Cur < 1200 {
+		t.Fatalf("this test needs 1200 open files, and has %d: %v", most.Cur, err)
+	}
+	_, path := openPTY(t)
+	for range 1100 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	p, err := gsmnet.OpenPort(path, 115200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "too many open files") {
+		t.Errorf("got %v, want an error that says why", err)
 	}
 }
 
