@@ -38,7 +38,7 @@ func (m *Modem) send(s *socket) {
 	if m.cfg.FreeSend && !bytes.ContainsAny(c.Payload, edit) {
 		c.Line, c.Payload, c.FreeForm = "AT+QISEND", append(c.Payload, 0x1A), true
 	}
-	_, err := m.do(c)
+	r, err := m.do(c)
 	var refused *at.Error
 	switch {
 	case m.owner.sock != s: // something has ended the connection meanwhile
@@ -48,7 +48,7 @@ func (m *Modem) send(s *socket) {
 		s.conn.sent(n) // a datagram may get lost, and the counts of G4.5 don't tell (G4.6)
 		m.count(func(st *Stats) { st.SendFails++ })
 		m.diagnose(s)
-	case errors.As(err, &refused) && refused.Result == "SEND FAIL":
+	case errors.As(err, &refused) && (refused.Result == "SEND FAIL" || r.Prompted && !s.remoteClosed):
 		m.settle(s, n)
 	case errors.As(err, &refused):
 		m.diagnose(s)
@@ -68,6 +68,8 @@ func sendReply(line string) at.Verdict {
 	}
 	return at.Final(line)
 }
+
+var errUnsettled = errors.New("it is not known whether a send was taken")
 
 func (m *Modem) taken(s *socket, n int) {
 	s.fails = 0
@@ -89,9 +91,11 @@ func (m *Modem) settle(s *socket, n int) {
 	}
 	switch {
 	case isRefusal(err):
-		m.diagnose(s)
+		if m.diagnose(s); m.owner.sock == s && !s.remoteClosed {
+			m.breakSocket(CauseProtocol, errUnsettled) // sent again, it might be in the stream twice
+		}
 	case err != nil:
-		m.breakSocket(CauseProtocol, errors.New("it is not known whether a send was taken"))
+		m.breakSocket(CauseProtocol, errUnsettled)
 	case a.sent == s.win.sent+uint64(n):
 		m.taken(s, n)
 		m.acknowledged(s, a)

@@ -55,6 +55,9 @@ type Reply struct {
 	Head  string   // the header of the last of them
 	Final string   // the line that ended it
 
+	// Prompted says that the module has shown its prompt: the payload was written.
+	Prompted bool
+
 	// Strays is how many lines came meanwhile that are neither part of the reply nor a known URC. In a reply with counted data
 	// they are probably what a damaged header has left unrecognised.
 	Strays uint64

@@ -281,32 +281,6 @@ func TestFL10_StuckPortReleasesTheOwner(t *testing.T) {
 	})
 }
 
-func TestG9_1_SyncAsksFifteenTimes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := 0
-		f := newFake(func(f *fake, line string) {
-			if n++; n >= 15 {
-				obliging(f, line)
-			}
-		})
-		d, _ := start(t, f)
-		begun := time.Now()
-		if err := d.Sync(15, 500*time.Millisecond); err != nil {
-			t.Fatal(err)
-		}
-		if got := time.Since(begun); got != 7*time.Second {
-			t.Errorf("synchronised after %v, want 14 waits of 500 ms", got)
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(func(*fake, string) {})
-		d, _ := start(t, f)
-		if err := d.Sync(15, 500*time.Millisecond); !errors.Is(err, at.ErrHung) {
-			t.Errorf("got %v, want ErrHung", err)
-		}
-	})
-}
-
 func TestFM20_RestartEndsTheCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(func(f *fake, line string) { f.later(time.Second, "\r\nRDY\r\n\r\n+CFUN: 1\r\n") })

@@ -81,7 +81,6 @@ func (d *Dialogue) Await(c Command, cancel <-chan struct{}) (r Reply, came bool,
 func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-chan struct{}) error {
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
-	prompted := false
 	for {
 		t, err := d.next(limit.C, cancel)
 		if err != nil {
@@ -89,11 +88,11 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 		}
 		switch t.Kind {
 		case Prompt:
-			if c.Payload == nil || prompted {
+			if c.Payload == nil || r.Prompted {
 				d.handle(t)
 				continue
 			}
-			prompted, d.owed = true, nil
+			r.Prompted, d.owed = true, nil
 			if c.MayEcho {
 				d.expectEcho(c.Payload)
 			}

@@ -14,11 +14,14 @@ func (d *Dialogue) Sync(tries int, every time.Duration) error {
 	d.scan.Reset()
 	d.mu.Unlock()
 	for range tries {
+		open := d.promised
+		d.promised = 0 // what answers waits for no payload, unless its prompt comes now
 		answer, err := d.knock("AT", every)
 		if err != nil {
 			return err
 		}
 		if answer == "" {
+			d.promised = max(d.promised, open)
 			continue
 		}
 		if answer == "0" {
@@ -26,7 +29,6 @@ func (d *Dialogue) Sync(tries int, every time.Duration) error {
 				return err
 			}
 		}
-		d.promised = 0
 		_, err = d.Resync()
 		return err
 	}
@@ -49,7 +51,7 @@ func (d *Dialogue) knock(line string, wait time.Duration) (string, error) {
 			return "", err
 		case t.Kind == Line && (t.Text == "OK" || t.Text == "0"):
 			return t.Text, nil
-		case t.Kind == Line && d.isEcho(t.Text, line), t.Kind == Prompt:
+		case t.Kind == Line && d.isEcho(t.Text, line):
 		default:
 			d.handle(t)
 		}
