@@ -67,7 +67,7 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 	}
 	closeCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), closeBy)
 	defer cancel()
-	closeErr := s.Close(closeCtx)
+	_ = s.Close(closeCtx) // why the session ended is known
 	<-collected
 	a.accuse(c, announced, broke)
 
@@ -78,10 +78,8 @@ func (a *Agent) serve(ctx context.Context, s Session, resume []Resume, t *trip) 
 		return broke
 	case parting != nil:
 		return parting
-	case err != nil:
-		return err
 	}
-	return closeErr
+	return err
 }
 
 // stopBy is how long proofs are waited for when the agent stops, or parts from a broker because it was asked to.

@@ -36,6 +36,20 @@ func gathering(t *testing.T, s *session, change func(*agent.Config)) (*agent.Age
 	return a, q, stop
 }
 
+// closedLink is a link that gives the session as soon as open is closed.
+func closedLink(s *session) (l *link, open chan struct{}) {
+	l, open = newLink(), make(chan struct{})
+	l.connect = func(ctx context.Context, _ []agent.Resume, _ agent.Report) (agent.Session, error) {
+		select {
+		case <-open:
+			return s, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return l, open
+}
+
 // content describes a publish: its topic, and the payloads if it is a batch.
 func content(t *testing.T, r *receipt) string {
 	t.Helper()
@@ -132,16 +146,7 @@ func TestBatchesWaitForSizeOrAge(t *testing.T) {
 func TestABacklogDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		l := newLink()
-		open := make(chan struct{})
-		l.connect = func(ctx context.Context, _ []agent.Resume, _ agent.Report) (agent.Session, error) {
-			select {
-			case <-open:
-				return s, nil
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
+		l, open := closedLink(s)
 		a, _, stop := run(t, l, batching)
 		accept(t, a, numbered(0, "a", 1, 7)...)
 		time.Sleep(time.Hour)
@@ -268,144 +273,11 @@ func TestGatheredMessagesOutliveTheSession(t *testing.T) {
 	})
 }
 
-// What the queue drops while it is being gathered is not sent: it is counted as lost.
-func TestWhatIsDroppedMeanwhileIsNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSession()
-		a, q, stop := gathering(t, s, nil)
-		accept(t, a, numbered(0, "a", 1, 3)...)
-		time.Sleep(10 * time.Second)
-		if err := q.Drop(queue.ReasonPurged, 2); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		got := published(t, s)
-		if len(got) == 0 || got[0] != "pump-07/batch a=1 a=3" {
-			t.Errorf("got %q, want the batch without what was purged", got)
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// After a crash the same messages are in the same packet, under the same packet id.
-func TestAGatheredFlightIsMadeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var resumes [][]agent.Resume
-		s := newSession()
-		l := newLink()
-		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
-			if resumes = append(resumes, resume); len(resumes) == 1 {
-				return nil, errLost
-			}
-			for _, r := range resume {
-				r.Message.Seq = r.Flight.Seq
-				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
-			}
-			return s, nil
-		}
-		a, q, stop := run(t, l, batching)
-		accept(t, a, numbered(0, "a", 1, 8)...)
-		for _, f := range []queue.Flight{
-			{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}, Received: true}, {Seq: 6, PacketID: 9, More: []uint64{7}},
-		} {
-			if err := q.SaveFlight(t.Context(), f, true); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := q.Drop(queue.ReasonPurged, 6, 7); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		last := resumes[len(resumes)-1]
-		if len(last) != 2 || last[0].Flight.PacketID != 7 || last[1].Flight.PacketID != 8 || !last[1].Flight.Received {
-			t.Fatalf("resumed %+v, want the flights of packets 7 and 8", last)
-		}
-		if got := content(t, s.resumed[0].(*receipt)); got != "pump-07/batch a=1 a=2 a=3" {
-			t.Errorf("packet 7 is made again as %q", got)
-		}
-		if got := published(t, s); len(got) == 0 || !strings.HasPrefix(got[0], "pump-07/batch a=8") {
-			t.Errorf("published %q, want only what was not on its way", got)
-		}
-		for _, r := range s.resumed {
-			r.(*receipt).finish(nil)
-		}
-		synctest.Wait()
-		for seq := uint64(1); seq <= 5; seq++ {
-			if _, err := q.Get(seq); err == nil {
-				t.Errorf("message %d was proved within its packet and is still in the queue", seq)
-			}
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// What is sent in pieces after a session died of it is published from the queue. What had been sent after it waits for it, or a topic's
-// readings would arrive in another order.
-func TestWhatGoesAnewIsNotOvertaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSession()
-		l := newLink()
-		attempts := 0
-		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
-			if attempts++; attempts == 1 {
-				return nil, errLost
-			}
-			for _, r := range resume {
-				r.Message.Seq = r.Flight.Seq
-				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
-			}
-			return s, nil
-		}
-		a, q, stop := run(t, l, batching)
-		accept(t, a, numbered(0, "a", 1, 5)...)
-		accept(t, a, queue.Message{Topic: "b", QoS: 2, Payload: []byte("6")})
-		for _, f := range []queue.Flight{{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}}, {Seq: 6, PacketID: 9}} {
-			if err := q.SaveFlight(t.Context(), f, true); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := q.AddAttempts(1, 2, 3); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		var got []string
-		for _, r := range s.resumed {
-			got = append(got, "resumed "+content(t, r.(*receipt)))
-		}
-		got = append(got, published(t, s)...)
-		want := []string{"resumed pump-07/batch b=6", "pump-07/batch a=1", "pump-07/batch a=2", "pump-07/batch a=3", "pump-07/batch a=4 a=5"}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
-		for _, r := range s.resumed {
-			r.(*receipt).finish(nil)
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // With history beside the present each fills batches of its own, and the present isn't held up by history.
 func TestHistoryAndThePresentShareNoBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		l := newLink()
-		open := make(chan struct{})
-		l.connect = func(ctx context.Context, _ []agent.Resume, _ agent.Report) (agent.Session, error) {
-			select {
-			case <-open:
-				return s, nil
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
+		l, open := closedLink(s)
 		q, err := queue.Open(queue.Config{Path: t.TempDir() + "/queue.db", Drain: queue.LiveFirst, HistoryAge: time.Minute})
 		if err != nil {
 			t.Fatal(err)

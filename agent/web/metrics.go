@@ -52,7 +52,7 @@ func counter(name, help string, read func(agent.Status, emit), labels ...string)
 
 // families is what the agent tells about itself.
 func families() []family {
-	return append(append(linkFamilies(), queueFamilies()...), sourceFamilies()...)
+	return slices.Concat(linkFamilies(), airFamilies(), pathFamilies(), queueFamilies(), sourceFamilies())
 }
 
 func linkFamilies() []family {
@@ -86,6 +86,12 @@ func linkFamilies() []family {
 				put(float64(st.Link.BytesUp), "up")
 				put(float64(st.Link.BytesDown), "down")
 			}, "direction"),
+	}
+}
+
+// airFamilies tell what goes over the air, and of the budget for it.
+func airFamilies() []family {
+	return []family{
 		counter("air_bytes_total", "Bytes on the air as IP packets in this month of the contract; TCP/IP headers are estimated.",
 			func(st agent.Status, put emit) {
 				if st.Usage == nil || st.Usage.Month == nil {
@@ -126,6 +132,12 @@ func linkFamilies() []family {
 			}),
 		gauge("air_held", "1 while the budget holds messages back.",
 			func(st agent.Status, put emit) { put(flag(st.Usage != nil && st.Usage.Held != "")) }),
+	}
+}
+
+// pathFamilies tell of the way to the broker: how long it bears silence, and how the module is.
+func pathFamilies() []family {
+	return []family{
 		gauge("link_keepalive_seconds", "How long the connection may be silent before a ping.",
 			func(st agent.Status, put emit) {
 				if k := st.Link.Keepalive; k != nil {

@@ -150,28 +150,19 @@ func (s *Scanner) match(b byte, emit func(Token)) {
 func (s *Scanner) step(b byte, emit func(Token)) {
 	switch s.state {
 	case wantLF:
-		if b != '\n' {
-			s.damage(emit)
-			s.step(b, emit)
-			return
+		if s.due(b, '\n', emit) {
+			s.state = inData
 		}
-		s.state = inData
 	case wantCR:
-		if b != '\r' {
-			s.damage(emit)
-			s.step(b, emit)
-			return
+		if s.due(b, '\r', emit) {
+			s.state = wantEnd
 		}
-		s.state = wantEnd
 	case wantEnd:
-		if b != '\n' {
-			s.damage(emit)
-			s.step(b, emit)
-			return
+		if s.due(b, '\n', emit) {
+			s.state = inLine
+			emit(Token{Kind: Data, Text: s.header, Data: s.data})
+			s.data = nil
 		}
-		s.state = inLine
-		emit(Token{Kind: Data, Text: s.header, Data: s.data})
-		s.data = nil
 	case behindPushed:
 		s.state = inLine
 		if !followsPushed(b) {
@@ -186,6 +177,16 @@ func (s *Scanner) step(b byte, emit func(Token)) {
 	default:
 		s.inLine(b, emit)
 	}
+}
+
+// due reports whether b is what the frame of counted bytes has at this place. Anything else is read as the beginning of a line.
+func (s *Scanner) due(b, want byte, emit func(Token)) bool {
+	if b == want {
+		return true
+	}
+	s.damage(emit)
+	s.step(b, emit)
+	return false
 }
 
 func (s *Scanner) inLine(b byte, emit func(Token)) {

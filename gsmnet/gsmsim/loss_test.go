@@ -55,12 +55,11 @@ func TestServerGivesUpOnHalfOpenConnection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h, p := connectedTo(t, gsmsim.Config{})
 		h.m.Reboot()
-		start := time.Now()
 		time.Sleep(time.Hour)
 		if _, err := p.end(); err != nil {
 			t.Fatalf("the idle server saw an end: %v", err)
 		}
-		start = time.Now()
+		start := time.Now()
 		io.WriteString(p.conn, "are you there?")
 		time.Sleep(time.Hour)
 		at, err := p.end()

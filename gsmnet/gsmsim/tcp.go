@@ -25,12 +25,12 @@ const (
 
 // segment is one packet of a connection.
 type segment struct {
-	syn, fin, rst bool
-	probe         bool // asks for an acknowledgement
-	seq           uint64
-	data          []byte
-	ack           uint64 // everything before has arrived
-	window        int    // and so much more may be sent
+	fin, rst bool
+	probe    bool // asks for an acknowledgement
+	seq      uint64
+	data     []byte
+	ack      uint64 // everything before has arrived
+	window   int    // and so much more may be sent
 }
 
 // chunk is what goes into one segment. Chunks are never joined: a module makes of each AT+QISEND
