@@ -22,13 +22,13 @@ func CheckFile(path string) error {
 	}
 	fail := func(err error) error { return fmt.Errorf("%w: %s: %w", ErrDamaged, path, err) }
 	var meta, found = false, 0
-	w := &walk{p: p, seen: map[uint64]bool{}, damage: fail}
+	w := &walk{p: p, seen: map[uint64]bool{}, live: map[uint64]bool{}, damage: fail}
 	w.element = func(k, v []byte, bucket bool) error {
 		if !bucket {
 			return fail(fmt.Errorf("%.20q stands beside the buckets", k))
 		}
 		found++
-		inner := &walk{p: p, seen: w.seen, damage: fail}
+		inner := &walk{p: p, seen: w.seen, live: w.live, damage: fail}
 		lane, err := ParseLane(string(k))
 		inner.element = func(key, value []byte, bucket bool) error {
 			switch {
@@ -49,6 +49,9 @@ func CheckFile(path string) error {
 	}
 	if !meta || found < len(bucketNames()) {
 		return fail(errors.New("it is no queue: buckets are missing"))
+	}
+	if err := p.checkList(w.live); err != nil {
+		return fail(err)
 	}
 	return nil
 }

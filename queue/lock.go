@@ -20,8 +20,9 @@ const maxStarts = 3
 // queue's file, which may be replaced; this one lies on a file that never is.
 type fileLock struct {
 	f      *os.File
-	clean  bool // the last user closed the queue
-	starts int  // starts in a row that did not get through Open
+	clean  bool   // the last user closed the queue
+	list   string // then: listSum of the file
+	starts int    // starts in a row that did not get through Open
 }
 
 // States of a lock file, in its second line.
@@ -48,7 +49,7 @@ func lockFile(path string) (*fileLock, error) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	pid, state, starts := readLock(f)
+	pid, state, starts, list := readLock(f)
 	if err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -56,27 +57,31 @@ func lockFile(path string) (*fileLock, error) {
 		}
 		return nil, fmt.Errorf("queue: lock %s: %w; the queue needs a local file system", name, err)
 	}
-	l := &fileLock{f: f, clean: state == stateClean}
+	l := &fileLock{f: f, clean: state == stateClean, list: list}
 	if state == stateOpening {
 		l.starts = starts
 	}
 	return l, nil
 }
 
-func readLock(f *os.File) (pid int, state string, starts int) {
+func readLock(f *os.File) (pid int, state string, starts int, list string) {
 	b := make([]byte, 256)
 	n, _ := f.ReadAt(b, 0)
 	lines := strings.Split(string(b[:n]), "\n")
 	fmt.Sscanf(lines[0], "pid %d", &pid)
 	if len(lines) > 1 {
-		fmt.Sscanf(lines[1], "%s %d", &state, &starts)
+		fmt.Sscanf(lines[1], "%s %d %s", &state, &starts, &list)
 	}
-	return pid, state, starts
+	return pid, state, starts, list
 }
 
 // write notes the state, durably: after a power cut it must not be the one before.
 func (l *fileLock) write(state string) error {
-	text := fmt.Sprintf("pid %d\n%s %d\n", os.Getpid(), state, l.starts)
+	text := fmt.Sprintf("pid %d\n%s %d", os.Getpid(), state, l.starts)
+	if state == stateClean {
+		text += " " + l.list
+	}
+	text += "\n"
 	// Padding overwrites what a longer text left, without a moment in which the file is empty.
 	text += strings.Repeat(" ", max(0, 63-len(text))) + "\n"
 	if _, err := l.f.WriteAt([]byte(text), 0); err != nil {

@@ -22,6 +22,7 @@ type pageFile struct {
 	size     int64
 	pageSize int64
 	root     uint64
+	list     uint64 // the page with the list of free pages, or noList
 	end      uint64 // pages from here on are not in use
 }
 
@@ -81,7 +82,7 @@ func (p *pageFile) readMeta() error {
 			continue
 		}
 		newest, p.pageSize = tx, pageSize
-		p.root, p.end = order.Uint64(m[16:]), order.Uint64(m[40:])
+		p.root, p.list, p.end = order.Uint64(m[16:]), order.Uint64(m[32:]), order.Uint64(m[40:])
 	}
 	switch {
 	case p.pageSize == 0:
@@ -107,28 +108,37 @@ type page struct {
 
 // read returns the page with this number, checked as far as its header goes.
 func (p *pageFile) read(id uint64) (page, error) {
+	b, err := p.bytes(id)
+	if err != nil {
+		return page{}, err
+	}
+	return parsePage(id, b)
+}
+
+// bytes returns a page of any kind with its overflow.
+func (p *pageFile) bytes(id uint64) ([]byte, error) {
 	if id < 2 || id >= p.end {
-		return page{}, fmt.Errorf("page %d lies outside of the file's %d", id, p.end)
+		return nil, fmt.Errorf("page %d lies outside of the file's %d", id, p.end)
 	}
 	b := make([]byte, p.pageSize)
 	if _, err := p.f.ReadAt(b, int64(id)*p.pageSize); err != nil {
-		return page{}, fmt.Errorf("page %d: %w", id, err)
+		return nil, fmt.Errorf("page %d: %w", id, err)
 	}
 	overflow := uint64(order.Uint32(b[12:]))
 	if got := order.Uint64(b); got != id {
-		return page{}, fmt.Errorf("page %d says that it is %d", id, got)
+		return nil, fmt.Errorf("page %d says that it is %d", id, got)
 	}
 	if id+overflow >= p.end {
-		return page{}, fmt.Errorf("page %d claims %d more, beyond the end", id, overflow)
+		return nil, fmt.Errorf("page %d claims %d more, beyond the end", id, overflow)
 	}
 	if overflow > 0 {
 		more := make([]byte, int64(overflow)*p.pageSize)
 		if _, err := p.f.ReadAt(more, int64(id+1)*p.pageSize); err != nil && err != io.EOF {
-			return page{}, fmt.Errorf("page %d: %w", id, err)
+			return nil, fmt.Errorf("page %d: %w", id, err)
 		}
 		b = append(b, more...)
 	}
-	return parsePage(id, b)
+	return b, nil
 }
 
 func parsePage(id uint64, b []byte) (page, error) {
@@ -182,6 +192,8 @@ type walk struct {
 	// damage is called for what can't be followed; if it returns nil the walk goes on beside it.
 	damage func(error) error
 	seen   map[uint64]bool
+	// live, if it isn't nil, gets every page of the tree, overflow included.
+	live map[uint64]bool
 	// last is the key before; keys that don't rise are damage.
 	last []byte
 }
@@ -201,6 +213,9 @@ func (w *walk) tree(id uint64, depth int, s span) error {
 	pg, err := w.p.read(id)
 	if err != nil {
 		return w.damage(err)
+	}
+	if w.live != nil {
+		w.p.mark(w.live, id, len(pg.data)+pageHeader)
 	}
 	return w.page(id, pg, depth, s)
 }

@@ -256,6 +256,7 @@ func (q *Queue) finish(clean bool) {
 	}
 	if clean {
 		// Without the mark the next start verifies the file, which is no harm.
+		q.lock.list = listSum(q.cfg.Path)
 		q.lock.write(stateClean)
 	}
 	q.lock.release()

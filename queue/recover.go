@@ -90,10 +90,13 @@ func (q *Queue) openOrRecover(clean bool) (*store, error) {
 func (q *Queue) examine(clean bool) error {
 	p, err := openPages(q.cfg.Path)
 	if p != nil {
-		p.close()
+		defer p.close()
 	}
-	if err != nil || clean {
+	if err != nil {
 		return err
+	}
+	if sum := p.listSum(); clean && sum != "" && sum == q.lock.list {
+		return nil
 	}
 	if q.lock.starts > maxStarts {
 		return fmt.Errorf("%w: %s: %d starts in a row have ended while it was opened", ErrDamaged, q.cfg.Path, q.lock.starts-1)
