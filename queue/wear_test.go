@@ -76,17 +76,22 @@ func written(b *testing.B, device string) (bytes, flushes uint64) {
 	return 0, 0
 }
 
-// BenchmarkWear measures the life of a message, in and out, with a short queue: what the device writes for it. Commits are
+// BenchmarkWear measures the life of a message, in and out, with a short queue: what the device writes for it, also where released messages are kept. Commits are
 // paced to one in 5 ms, as a flash would do, since the file system's clock ticks every 4.
 func BenchmarkWear(b *testing.B) {
 	dir, device := ramDisk(b, "512M")
-	for _, batch := range []int{1, 10} {
-		b.Run(fmt.Sprint(batch), func(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		batch int
+		kept  int64
+	}{{"1", 1, 0}, {"10", 10, 0}, {"1_kept", 1, 64 << 10}, {"10_kept", 10, 64 << 10}} {
+		batch := c.batch
+		b.Run(c.name, func(b *testing.B) {
 			fresh, err := os.MkdirTemp(dir, "queue") // it may run several times
 			if err != nil {
 				b.Fatal(err)
 			}
-			q, err := queue.Open(queue.Config{Path: filepath.Join(fresh, "queue.db"), ReleaseWait: time.Minute})
+			q, err := queue.Open(queue.Config{Path: filepath.Join(fresh, "queue.db"), ReleaseWait: time.Minute, KeepReleased: c.kept})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -109,7 +114,7 @@ func BenchmarkWear(b *testing.B) {
 					}
 				}
 			}
-			for n < 400 {
+			for n < 2000 { // until what is kept is at its bound
 				cycle()
 			}
 			const rounds = 400

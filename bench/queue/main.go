@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string) (err error) {
 	reps := flags.Int("reps", 3, "repetitions, of which the median counts")
 	seconds := flags.Float64("seconds", 1, "duration of each measurement")
 	slow := flags.Duration("slow", 0, "time added to each flush, as a flash takes (by strace; bytes and flushes aren't counted then)")
+	backlog := flags.Uint64("backlog", 0, "measure a lone producer at a backlog of so many messages, and after it was drained, and nothing else")
 	only := flags.String("stores", "", "stores with commas between them; \"\": all")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -61,19 +62,9 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 	}
 	if *slow > 0 {
-		return slowly(ctx, *slow, "-dir", *dir, "-reps", fmt.Sprint(*reps), "-seconds", fmt.Sprint(*seconds), "-stores", *only)
+		return slowly(ctx, *slow, "-dir", *dir, "-reps", fmt.Sprint(*reps), "-seconds", fmt.Sprint(*seconds), "-stores", *only, "-backlog", fmt.Sprint(*backlog))
 	}
-	var jobs []job
-	for _, p := range peers() {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
-			continue
-		}
-		for _, m := range modes() {
-			for range *reps {
-				jobs = append(jobs, job{p, m})
-			}
-		}
-	}
+	jobs := jobsOf(*only, *backlog, *reps)
 	if len(jobs) == 0 {
 		return fmt.Errorf("no store is called %s", *only)
 	}
@@ -93,6 +84,27 @@ func run(ctx context.Context, args []string) (err error) {
 		fmt.Fprintf(os.Stderr, "%d of %d: %s %v\n", i+1, len(jobs), j.name(), got)
 	}
 	return report(values)
+}
+
+// jobsOf lists what is to be measured of the stores with these names.
+func jobsOf(only string, backlog uint64, reps int) (jobs []job) {
+	ways := modes()
+	if backlog > 0 {
+		ways = []mode{{"backlog", func(s store, d *disk, seconds float64) (map[string]float64, error) {
+			return backlogged(s, d, backlog, seconds)
+		}}}
+	}
+	for _, p := range peers() {
+		if only != "" && !slices.Contains(strings.Split(only, ","), p.name) || backlog > 0 && !p.batches {
+			continue
+		}
+		for _, m := range ways {
+			for range reps {
+				jobs = append(jobs, job{p, m})
+			}
+		}
+	}
+	return jobs
 }
 
 // job is one measurement.

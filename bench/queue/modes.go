@@ -122,6 +122,49 @@ func life(s store, d *disk, k int, seconds float64) (map[string]float64, error) 
 	}, err
 }
 
+// backlogged is a lone producer at a backlog of so many messages, and again after they were taken out. It is no measure of stores that
+// flush for each message of a put: they would take an hour to be filled.
+func backlogged(s store, d *disk, backlog uint64, seconds float64) (map[string]float64, error) {
+	const k = 1000
+	n := uint64(0)
+	for n < backlog {
+		if err := s.put(some(&n, k)); err != nil {
+			return nil, err
+		}
+	}
+	got := make(map[string]float64)
+	measure := func(when string) error {
+		var bytes, bytes2 uint64
+		var err error
+		if d != nil {
+			if bytes, _, err = d.written(); err != nil {
+				return err
+			}
+		}
+		before := n
+		took, err := during(seconds, func() error { return s.put(some(&n, 1)) })
+		if err != nil {
+			return err
+		}
+		got[when+"_rate:msg/s"] = float64(n-before) / took
+		if d == nil {
+			return nil
+		}
+		bytes2, _, err = d.written()
+		got[when+"_bytes_per_message:B"] = float64(bytes2-bytes) / float64(n-before)
+		return err
+	}
+	if err := measure("full"); err != nil {
+		return nil, err
+	}
+	for left := n - short; left > 0; left -= min(left, k) { // one must stay in the log
+		if err := s.take(int(min(left, k)), true); err != nil {
+			return nil, err
+		}
+	}
+	return got, measure("drained")
+}
+
 func fillShort(s store) (n uint64, err error) {
 	for n < short && err == nil {
 		err = s.put(some(&n, 100))

@@ -43,18 +43,19 @@ type store interface {
 type peer struct {
 	name    string
 	durable bool // what put has taken in survives a power cut
+	batches bool // and many messages of one put share a flush
 	open    func(dir string) (store, error)
 }
 
 func peers() []peer {
 	return []peer{
-		{"fieldpost", true, openFieldpost},
-		{"bbolt", true, openBbolt},
-		{"bbolt-batch", true, openBboltBatch},
-		{"sqlite", true, openSQLite},
-		{"jetstream", true, openJetStream},
-		{"tidwall-wal", true, openWAL},
-		{"paho-filestore", false, openPahoStore},
-		{"autopaho-files", false, openAutopaho},
+		{"fieldpost", true, true, openFieldpost},
+		{"bbolt", true, true, openBbolt},
+		{"bbolt-batch", true, false, openBboltBatch},
+		{"sqlite", true, true, openSQLite},
+		{"jetstream", true, false, openJetStream},
+		{"tidwall-wal", true, true, openWAL},
+		{"paho-filestore", false, false, openPahoStore},
+		{"autopaho-files", false, false, openAutopaho},
 	}
 }
