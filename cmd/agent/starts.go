@@ -17,12 +17,13 @@ import (
 // A box whose supply breaks down under the module's transmitter boots again and again, and each boot would begin its waits
 // between attempts anew: a dial each, paid for and seen by the operator. So the starts are counted that ended within
 // steadyAfter without being told to and without having delivered anything; after freeStarts of them the next one waits before
-// it dials. The waits are short: what was killed for another reason is to deliver soon.
+// it dials. The wait is short: what was killed for another reason is to deliver soon.
 const (
 	steadyAfter = 5 * time.Minute // as long as a session must stand to count as stable
 	freeStarts  = 3
-	firstHold   = 20 * time.Second // about what it takes from the power to the first packet on the air
-	longestHold = 2 * time.Minute
+	// longestHold is about what it takes from the power to the first packet on the air: a supply that bears the transmitter for a
+	// moment only has failed again before that, and half as many dials are paid for.
+	longestHold = 20 * time.Second
 )
 
 // starts counts the starts in a row that ended early.
@@ -74,8 +75,7 @@ func hold(early int) time.Duration {
 	if early < freeStarts {
 		return 0
 	}
-	d := min(firstHold<<min(early-freeStarts, 10), longestHold)
-	return d/2 + rand.N(d/2)
+	return longestHold/2 + rand.N(longestHold/2)
 }
 
 // countStarts makes the agent wait for its first attempt when the starts before it ended early.
