@@ -19,6 +19,12 @@ const (
 	Done
 	// Failed ends the command with a refusal.
 	Failed
+	// Told lines are part of the reply, and what it has to say: should its OK stay away, the command ends well without it. What ends
+	// so is followed by Resync.
+	Told
+	// Bare lines end the command only when nothing better comes within a moment: an OK without the information that was asked
+	// for is the answer of a module that doesn't know, or a late one to something else. What ends so is followed by Resync.
+	Bare
 )
 
 // Command is one question to the module.
@@ -44,7 +50,8 @@ type Command struct {
 	// Counted says that blocks of counted bytes belong to the reply.
 	Counted bool
 
-	// Trailing are lines that may still follow the last one of the reply, within a moment. They are waited for and removed.
+	// Trailing are lines that may still follow the last one of the reply, within a moment. They are waited for and removed, but for
+	// those that came before it as More or Bare.
 	Trailing []string
 }
 
@@ -57,6 +64,8 @@ type Reply struct {
 
 	// Prompted says that the module has shown its prompt: the payload was written.
 	Prompted bool
+
+	early []string // lines that were More or Bare
 
 	// Strays is how many lines came meanwhile that are neither part of the reply nor a known URC. In a reply with counted data
 	// they are probably what a damaged header has left unrecognised.
@@ -74,20 +83,25 @@ func Final(line string) Verdict {
 	return Foreign
 }
 
-// Prefixed accepts information lines with the given beginning, of which at least one must come before the OK: an OK without
-// it answers something else.
+// Prefixed accepts information lines with the given beginning, as Told. An OK before the first of them is Bare: the Reply of a command
+// that ends with it has no Lines.
 func Prefixed(prefix string) func(string) Verdict {
+	return Informed(func(line string) bool { return strings.HasPrefix(line, prefix) })
+}
+
+// Informed is Prefixed for lines that are known by something else than their beginning.
+func Informed(info func(line string) bool) func(string) Verdict {
 	seen := false
 	return func(line string) Verdict {
-		switch v := Final(line); {
-		case strings.HasPrefix(line, prefix):
+		if info(line) {
 			seen = true
-			return Info
-		case v == Done && !seen:
-			return Foreign
-		default:
-			return v
+			return Told
 		}
+		v := Final(line)
+		if v == Done && !seen {
+			return Bare
+		}
+		return v
 	}
 }
 

@@ -58,8 +58,11 @@ type Dialogue struct {
 
 	// The rest belongs to the owner.
 	pending  *Command
-	dirty    bool   // an answer may still be on its way
-	late     string // the command whose answer may still come: no probe asks the same
+	came     []string        // the first lines that the command under way has not taken
+	dirty    bool            // an answer may still be on its way
+	doubted  map[string]bool // the probes that were answered without their line once
+	mute     map[string]bool // and those twice
+	late     string          // the command whose answer may still come: no probe asks the same
 	failed   error
 	promised int    // bytes that the module may still wait for
 	owed     []byte // the payload that it was promised, while its prompt has not come
@@ -260,7 +263,11 @@ func (d *Dialogue) end() error {
 
 // handle takes a token that answers nothing.
 func (d *Dialogue) handle(t Token) {
+	if t.Kind == Line && d.pending != nil {
+		d.noteCame(t.Text)
+	}
 	switch {
+	case t.Kind == Whole:
 	case t.Kind == Line && !Unsolicited(t.Text):
 		d.stats.Strays++
 	case t.Kind == Prompt:
@@ -276,6 +283,14 @@ func (d *Dialogue) handle(t Token) {
 			d.dirty, d.promised = true, 0
 		}
 		d.cfg.URC(t)
+	}
+}
+
+// noteCame keeps a line for the text of a TimeoutError.
+func (d *Dialogue) noteCame(line string) {
+	const enough = 3
+	if len(d.came) < enough {
+		d.came = append(d.came, shown(line))
 	}
 }
 

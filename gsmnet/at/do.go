@@ -2,6 +2,7 @@ package at
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ func (d *Dialogue) Do(c Command) (Reply, error) {
 
 func (d *Dialogue) do(c *Command) (Reply, error) {
 	d.stats.Commands++
-	d.pending = c
+	d.pending, d.came = c, nil
 	defer func() { d.pending = nil }()
 	if c.Payload != nil {
 		d.promised, d.owed, d.freeForm = len(c.Payload), c.Payload, c.FreeForm
@@ -46,10 +47,11 @@ func (d *Dialogue) do(c *Command) (Reply, error) {
 	switch {
 	case err == nil || errors.As(err, &refused):
 		d.promised, d.owed = 0, nil
-		d.swallow(c)
+		d.swallow(c, r.early)
 	case errors.Is(err, ErrTimeout):
 		d.stats.Timeouts++
 		d.dirty, d.late = true, c.Line
+		err = &TimeoutError{Verb: verb(c.Line), Wait: wait, Came: d.came}
 	case errors.Is(err, ErrDamaged):
 		d.stats.Damaged++
 		d.dirty = true
@@ -81,12 +83,28 @@ func (d *Dialogue) Await(c Command, cancel <-chan struct{}) (r Reply, came bool,
 func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-chan struct{}) error {
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
+	end := time.Now().Add(wait)
+	nearEnd := false
 	for {
 		t, err := d.next(limit.C, cancel)
+		if nearEnd && errors.Is(err, ErrTimeout) {
+			if d.enough(c, r) {
+				d.dirty, d.late = true, c.Line
+				return nil
+			}
+			nearEnd = false
+			limit.Reset(time.Until(end))
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		switch t.Kind {
+		case Whole:
+			if c.Counted {
+				nearEnd = true
+				limit.Reset(trailing)
+			}
 		case Prompt:
 			if c.Payload == nil || r.Prompted {
 				d.handle(t)
@@ -106,14 +124,20 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 				continue
 			}
 			r.Data, r.Head = append(r.Data, t.Data), t.Text
+			nearEnd = true
+			limit.Reset(trailing)
 		case Damage:
 			if c.Counted {
 				return ErrDamaged
 			}
 			d.handle(t)
 		case Line:
-			if done, err := d.line(c, r, t); done {
+			switch v, err := d.line(c, r, t); {
+			case v == Done, v == Failed:
 				return err
+			case v == Told, v == Bare && !nearEnd:
+				nearEnd = true
+				limit.Reset(afterBare)
 			}
 		default:
 			d.cfg.URC(t)
@@ -122,35 +146,60 @@ func (d *Dialogue) collect(c *Command, r *Reply, wait time.Duration, cancel <-ch
 }
 
 // line gives a line to the command, or past the gate: to the URCs or to the strays.
-func (d *Dialogue) line(c *Command, r *Reply, t Token) (done bool, err error) {
+func (d *Dialogue) line(c *Command, r *Reply, t Token) (Verdict, error) {
 	if d.isEcho(t.Text, c.Line) {
-		return false, nil
+		return More, nil
 	}
 	accept := c.Accept
 	if accept == nil {
 		accept = Final
 	}
-	switch accept(t.Text) {
-	case Info:
+	v := accept(t.Text)
+	switch v {
+	case Info, Told:
 		r.Lines = append(r.Lines, t.Text)
+	case More, Bare:
+		r.early = append(r.early, t.Text)
+		d.noteCame(t.Text)
+		if v == Bare {
+			r.Final = t.Text
+		}
 	case Done:
 		r.Final = t.Text
-		return true, nil
 	case Failed:
 		r.Final = t.Text
-		return true, refusal(c.Line, t.Text)
+		return v, refusal(c.Line, t.Text)
 	case Foreign:
 		d.handle(t)
 		if ends(t.Text) {
-			return true, ErrRestarted
+			return Failed, ErrRestarted
 		}
 	}
-	return false, nil
+	return v, nil
+}
+
+// afterBare is how long the information is waited for behind an OK that has come without it, and the OK behind the information. Modules
+// print both within one scheduling tick; the slowest speed takes half a second for the longest such line.
+const afterBare = time.Second
+
+// enough reports whether a reply that has not come to its end says what was asked: a block whose bytes are all here, of a module that
+// ends it with no OK (as the guide prints it, G5.4), the information alone, or an OK and nothing else.
+func (d *Dialogue) enough(c *Command, r *Reply) bool {
+	if c.Counted {
+		d.mu.Lock()
+		t, ok := d.scan.TakeWhole()
+		d.mu.Unlock()
+		if ok {
+			r.Data, r.Head = append(r.Data, t.Data), t.Text
+		}
+	}
+	return len(r.Data) > 0 || len(r.Lines) > 0 || len(r.early) > 0
 }
 
 // swallow waits a moment for the lines that may follow a finished reply and would else answer the next command.
-func (d *Dialogue) swallow(c *Command) {
-	if len(c.Trailing) == 0 {
+func (d *Dialogue) swallow(c *Command, early []string) {
+	late := slices.DeleteFunc(slices.Clone(c.Trailing), func(s string) bool { return slices.Contains(early, s) })
+	if len(late) == 0 {
 		return
 	}
 	limit := time.NewTimer(trailing)
@@ -160,20 +209,11 @@ func (d *Dialogue) swallow(c *Command) {
 		if err != nil {
 			return
 		}
-		if t.Kind == Line && contains(c.Trailing, t.Text) {
+		if t.Kind == Line && slices.Contains(late, t.Text) {
 			return
 		}
 		d.handle(t)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *Dialogue) expectEcho(p []byte) {

@@ -2,7 +2,8 @@
 // hands on everything that answers no command, in order.
 //
 // It promises that a late answer is never taken for the answer to a later command: after a timeout nothing is sent until
-// Resync has had the answer to a probe that nothing else could have caused. It promises that a line which arrives on its
+// Resync has had the answer to a probe that nothing else could have caused. An answer that stops short (an OK without the
+// information, the information or a counted block without its OK) is taken after a moment, and followed by Resync too. It promises that a line which arrives on its
 // own (a URC) is handed to Config.URC exactly once, in the order of the wire, and never becomes part of a reply; that bytes
 // which a header has counted are never interpreted, whatever they spell, and neither are bytes in data mode; and that once the module has shown its prompt, the
 // announced bytes follow.

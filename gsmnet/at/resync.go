@@ -27,7 +27,7 @@ const (
 	wakeEvery = 300 * time.Millisecond
 )
 
-// afterError is how long a probe is still waited for when an ERROR has come: it may have been a late one, or the probe's.
+// afterError is how long a probe is still waited for when an ERROR or a bare OK has come: it may have been a late one, or the probe's.
 const afterError = time.Second
 
 // Resync finds out whether the module listens, and waits until every older answer is over (G7.4, G9.2). polluted says that
@@ -42,7 +42,7 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 		d.handle(Token{Kind: Damage})
 	}
 	for i, p := range probes {
-		if p.line == d.late {
+		if p.line == d.late || d.mute[p.line] {
 			continue
 		}
 		if d.promised > 0 && i >= 1 {
@@ -72,6 +72,17 @@ func (d *Dialogue) Resync() (polluted bool, err error) {
 	return polluted, ErrHung
 }
 
+// doubt notes that a probe ended in an OK or ERROR without its line. The second time it is not asked any more, as long as another is left.
+func (d *Dialogue) doubt(line string) {
+	if d.doubted == nil {
+		d.doubted, d.mute = make(map[string]bool), make(map[string]bool)
+	}
+	if d.doubted[line] && len(d.mute) < len(probes)-2 {
+		d.mute[line] = true
+	}
+	d.doubted[line] = true
+}
+
 // wake says "AT" alone until that is answered, a few times. The answer may be a late one to something else: the probe behind it decides.
 func (d *Dialogue) wake() error {
 	for range wakeTries {
@@ -93,10 +104,13 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 	}
 	limit := time.NewTimer(wait)
 	defer limit.Stop()
-	seen := false
+	seen, bare := false, false
 	for {
 		t, err := d.next(limit.C, nil)
 		if errors.Is(err, ErrTimeout) {
+			if bare { // the OK was a late one, or this module doesn't answer the question
+				d.doubt(line)
+			}
 			return false, nil
 		}
 		if err != nil {
@@ -119,8 +133,9 @@ func (d *Dialogue) probe(line, answer string, wait time.Duration, polluted *bool
 		case d.promised > 0 && strings.HasPrefix(t.Text, "SEND "):
 			// The probe may have been what completed the payload.
 			*polluted = true
-		case Final(t.Text) == Failed:
+		case Final(t.Text) == Failed, t.Text == "OK":
 			d.stats.Strays++
+			bare = true
 			limit.Reset(min(wait, afterError))
 		default:
 			d.handle(t)

@@ -27,6 +27,9 @@ const (
 	Damage
 	// Raw is a piece of the byte stream in data mode (G8.1).
 	Raw
+	// Whole means that as many bytes as a header has counted are here. Data follows when their frame has come too; when it stays away,
+	// TakeWhole gives them.
+	Whole
 )
 
 // Token is one thing that the module said. Data belongs to the receiver.
@@ -43,7 +46,9 @@ const (
 	wantLF           // a counted header has ended with CR, its LF comes next
 	inData
 	wantCR    // the counted bytes of +QIRD are followed by CR LF,
-	wantEnd   // whose LF comes next
+	wantEnd   // whose LF comes next,
+	wantK     // or by OK at once: "O" has come,
+	wantOKEnd // and "K"
 	wantRawLF // the line that starts data mode has ended with CR, its LF comes next
 	inRaw
 	behindPushed // counted bytes without a frame have just ended
@@ -66,8 +71,21 @@ type Scanner struct {
 	behind  []byte // the same while a line is read that may be a URC before it
 	again   bool   // it was one: the echo is expected behind its end
 
+	frame  frameForm
+	closed bool // CR LF has closed a block: whether it was its frame or the beginning of a URC shows the next line
+
 	dropped uint64
 }
+
+// frameForm is how the module closes the counted bytes of +QIRD, as far as it has shown.
+type frameForm uint8
+
+const (
+	unseen frameForm = iota
+	crlf             // CR LF, and OK as a line of its own. Once seen, nothing else counts as a frame any more.
+	glued            // OK at once
+	none             // nothing (G5.4 as it is printed)
+)
 
 // Dropped counts lines that were over maxLine and thrown away.
 func (s *Scanner) Dropped() uint64 { return s.dropped }
@@ -90,13 +108,13 @@ func (s *Scanner) SetRaw(on bool) {
 
 // Reset forgets everything begun: half a line, counted data, an expected echo.
 func (s *Scanner) Reset() {
-	*s = Scanner{line: s.line[:0], rawOn: s.rawOn, dropped: s.dropped}
+	*s = Scanner{line: s.line[:0], rawOn: s.rawOn, frame: s.frame, dropped: s.dropped}
 }
 
 // Abandon gives up a block of counted bytes that has begun, and an expected echo. Half a line stays: its rest may still come. It
 // reports whether bytes of a block are lost with it.
 func (s *Scanner) Abandon() (lost bool) {
-	lost = s.state == wantLF || s.state == inData || s.state == wantCR || s.state == wantEnd
+	lost = s.state == wantLF || s.state == inData || s.framing()
 	if lost {
 		s.Reset()
 	}
@@ -153,16 +171,8 @@ func (s *Scanner) step(b byte, emit func(Token)) {
 		if s.due(b, '\n', emit) {
 			s.state = inData
 		}
-	case wantCR:
-		if s.due(b, '\r', emit) {
-			s.state = wantEnd
-		}
-	case wantEnd:
-		if s.due(b, '\n', emit) {
-			s.state = inLine
-			emit(Token{Kind: Data, Text: s.header, Data: s.data})
-			s.data = nil
-		}
+	case wantCR, wantEnd, wantK, wantOKEnd:
+		s.closeFrame(b, emit)
 	case behindPushed:
 		s.state = inLine
 		if !followsPushed(b) {
@@ -235,6 +245,10 @@ func (s *Scanner) endLine(b byte, emit func(Token)) {
 		}
 		return
 	}
+	if s.closed && text == "OK" {
+		s.frame = crlf
+	}
+	s.closed = false
 	emit(Token{Kind: Line, Text: text})
 	if s.again = s.behind != nil && Unsolicited(text); !s.again {
 		s.behind = nil
@@ -281,6 +295,7 @@ func (s *Scanner) count(p []byte, emit func(Token)) []byte {
 	}
 	if s.framed {
 		s.state = wantCR
+		emit(Token{Kind: Whole, Text: s.header})
 		return p[n:]
 	}
 	s.state = behindPushed // nothing closes a pushed block, but what may stand behind it is known

@@ -20,7 +20,11 @@ func scan(s *at.Scanner, p []byte, cut func(int) int) []at.Token {
 	var got []at.Token
 	for len(p) > 0 {
 		n := cut(len(p))
-		s.Scan(p[:n], func(t at.Token) { got = append(got, t) })
+		s.Scan(p[:n], func(t at.Token) {
+			if t.Kind != at.Whole {
+				got = append(got, t)
+			}
+		})
 		p = p[n:]
 	}
 	return got
@@ -31,6 +35,13 @@ func line(s string) at.Token { return at.Token{Kind: at.Line, Text: s} }
 func counted(header, data string) at.Token {
 	return at.Token{Kind: at.Data, Text: header, Data: []byte(data)}
 }
+
+const (
+	head  = "+QIRD: 1.2.3.4:70,TCP,4"
+	head4 = "\r\n" + head + "\r\n"
+)
+
+func block4(data string) at.Token { return counted(head, data) }
 
 func TestScanner(t *testing.T) {
 	prompt := at.Token{Kind: at.Prompt}
@@ -53,6 +64,13 @@ func TestScanner(t *testing.T) {
 			[]at.Token{counted("+QIRD:1.2.3.4:70,TCP,3", "> \x00"), line("OK")}},
 		{"FL4 a count that is too small", "\r\n+QIRD: 1.2.3.4:70,TCP,2\r\nabT\r\nOK\r\n",
 			[]at.Token{{Kind: at.Damage, Text: "+QIRD: 1.2.3.4:70,TCP,2"}, line("T"), line("OK")}},
+		{"OK without CR LF behind the data", head4 + "abcdOK\r\n" + head4 + "efghOK\r\n",
+			[]at.Token{block4("abcd"), line("OK"), block4("efgh"), line("OK")}},
+		{"that form once seen also behind CR LF", head4 + "abcdOK\r\n" + head4 + "ef\r\nOK\r\n",
+			[]at.Token{block4("abcd"), line("OK"), block4("ef\r\n"), line("OK")}},
+		{"that form never once CR LF was seen", head4 + "abcd\r\nOK\r\n" + head4 + "efghOK\r\n",
+			[]at.Token{block4("abcd"), line("OK"), {Kind: at.Damage, Text: head}, line("OK")}},
+		{"neither OK nor anything else", head4 + "abcdO\r\n", []at.Token{{Kind: at.Damage, Text: head}, line("O")}},
 		{"no data", "+QIRD: 0\r\n", []at.Token{line("+QIRD: 0")}},
 		{"absurd count", "+QIRD: 1.2.3.4:70,TCP,99999\r\nx\r\n", []at.Token{line("+QIRD: 1.2.3.4:70,TCP,99999"), line("x")}},
 		{"FL4 one byte lost", "+QIRD: 1.2.3.4:70,TCP,4\r\nabc\r\nOK\r\n",
@@ -202,4 +220,26 @@ func FuzzScanner(f *testing.F) {
 			t.Fatalf("not in step after a reset: %v", rest)
 		}
 	})
+}
+
+// TestG5_4_DataWithoutAnEnd: the guide prints neither CR LF nor OK behind the data of +QIRD, and some write their module so.
+func TestG5_4_DataWithoutAnEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   string
+		want bool
+	}{
+		"all bytes":                           {head4 + "abcd", true},
+		"one is missing":                      {head4 + "abc", false},
+		"the module has closed others before": {head4 + "abcd\r\nOK\r\n" + head4 + "efgh", false},
+		"the end in place of what is lost":    {"\r\n+QIRD: 1.2.3.4:70,TCP,6\r\n\r\nOK\r\n", false},
+		"a report in between before":          {head4 + "abcd\r\n+QIRDI: 0,1,0\r\n" + head4 + "efgh", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s at.Scanner
+			scan(&s, []byte(c.in), func(n int) int { return n })
+			if got, ok := s.TakeWhole(); ok != c.want {
+				t.Errorf("got %+v, %v, want %v", got, ok, c.want)
+			}
+		})
+	}
 }

@@ -3,10 +3,18 @@ package gsmsim
 import (
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // dispatch does one command.
 func (m *Module) dispatch(c command) result {
+	named := func(name string) bool { return name == c.name || name == strings.TrimSpace(c.key()) }
+	switch {
+	case slices.ContainsFunc(m.cfg.Model.Refuses, named):
+		return resError
+	case slices.ContainsFunc(m.cfg.Model.Untold, named):
+		return resOK
+	}
 	groups := []func(command) result{
 		m.basicCommand, m.simCommand, m.networkCommand, m.stackCommand, m.socketCommand,
 	}

@@ -74,6 +74,13 @@ type Model struct {
 	OKBeforeFinal  bool   `json:"ok_before_final"` // OK ahead of CLOSE OK and DEACT OK
 	CMEE           int    `json:"cmee"`            // AT+CMEE after power-on
 	CPINAsCME      bool   `json:"cpin_as_cme"`     // AT+CPIN? without a SIM: +CME ERROR: 10 instead of NOT INSERTED
+	ReadEnd        string `json:"read_end"`        // behind AT+QIRD's data "": CR LF and OK, "glued": OK at once, "crlf": CR LF alone, "none"
+	ReadZero       bool   `json:"read_zero"`       // AT+QIRD of an empty buffer answers +QIRD: 0 before the OK
+
+	// Commands that this firmware doesn't know, and questions that it answers with OK alone: "+QIREGAPP", or with what follows the
+	// name, "+QIMUX?".
+	Refuses []string `json:"refuses"`
+	Untold  []string `json:"untold"`
 }
 
 // SIM is the card in the holder.

@@ -205,6 +205,7 @@ func (c *Config) validate() error {
 	return errors.Join(baud,
 		oneOf("model.spacing", c.Model.Spacing, "", "tight", "loose"),
 		oneOf("model.already_connect", c.Model.AlreadyConnect, "", "after", "before"),
+		oneOf("model.read_end", c.Model.ReadEnd, "", "glued", "crlf", "none"),
 		share("radio.loss", c.Radio.Loss),
 		share("faults.lose_byte", c.Faults.LoseByte),
 		share("faults.double_byte", c.Faults.DoubleByte),

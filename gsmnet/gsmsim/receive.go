@@ -101,11 +101,23 @@ func (m *Module) read(c command) result {
 	}
 	data := k.take(n[3])
 	if len(data) == 0 {
+		if m.cfg.Model.ReadZero {
+			m.info("+QIRD: 0")
+		}
 		return resOK
 	}
 	header := m.spaced("+QIRD: " + k.remote + "," + k.network() + "," + strconv.Itoa(len(data)))
-	m.reply(append([]byte("\r\n"+header+"\r\n"), data...))
-	return resOK
+	end, res := "", resSilent
+	switch m.cfg.Model.ReadEnd {
+	case "":
+		res = resOK
+	case "glued":
+		end = "OK\r\n"
+	case "crlf":
+		end = "\r\n"
+	}
+	m.reply(append([]byte("\r\n"+header+"\r\n"), append(data, end...)...))
+	return res
 }
 
 // take removes up to n bytes from the buffer: of the oldest packet only, if the module reads
