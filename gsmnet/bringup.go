@@ -28,7 +28,7 @@ func (m *Modem) up(ctx context.Context) error {
 			err = m.climb(ctx)
 		}
 		if err == nil && m.owner.contextUp {
-			m.setState(StepReady, "address "+m.owner.address, nil)
+			m.setState(StepReady, m.owner.where(), nil)
 			return nil
 		}
 		if err == nil { // the context was lost meanwhile
@@ -119,8 +119,10 @@ func (m *Modem) settings(context.Context) error {
 	if m.owner.configured {
 		return nil
 	}
+	// A module that refuses one of these works as well: with its echo on, and with refusals that give no number.
 	for _, line := range []string{"ATE0", "ATV1", "AT+CMEE=1"} {
-		if err := m.set(line); err != nil {
+		m.owner.lacks.echo = false
+		if err := m.set(line); err != nil && !isRefusal(err) {
 			return m.as(CausePower, "set up the module", err)
 		}
 	}
@@ -153,12 +155,16 @@ func (m *Modem) fixBaud() error {
 	if err != nil && !isRefusal(err) {
 		return err
 	}
-	if len(r.Lines) > 0 {
-		if now, ok := number(r.Lines[0], "+IPR:", 0); ok && now == m.cfg.Baud {
-			return nil
-		}
+	if len(r.Lines) == 0 { // a module that doesn't tell its speed keeps the one that has just worked
+		return nil
 	}
-	return m.set(fmt.Sprintf("AT+IPR=%d&W", m.cfg.Baud))
+	if now, ok := number(r.Lines[0], "+IPR:", 0); ok && now == m.cfg.Baud {
+		return nil
+	}
+	if err := m.set(fmt.Sprintf("AT+IPR=%d&W", m.cfg.Baud)); !isRefusal(err) {
+		return err
+	}
+	return nil
 }
 
 // set sends a command that is answered by OK.
@@ -167,23 +173,35 @@ func (m *Modem) set(line string) error {
 	return err
 }
 
+// tellPatience is how long a module that doesn't tell where it stands is asked before the next step is tried without: after a start
+// some refuse the question for a while.
+const tellPatience = 5 * time.Second
+
 // register waits until a network has taken the SIM. On the wire (G2.3):
 //
-//	AT+CREG? → +CREG: 1,1 (home) or 1,5 (roaming), OK
+//	AT+CREG? → +CREG: 1,1 (home) or 1,5 (roaming), OK; if that isn't told, AT+CGREG? → +CGREG: 1,1, OK
 func (m *Modem) register(ctx context.Context) error {
 	const op = "register"
 	m.setState(StepRegistration, "searching for a network", nil)
 	deadline := time.Now().Add(m.cfg.RegisterTimeout)
 	// A refusal is believed only when it has lasted: with a weak signal the state changes within seconds.
 	const patience = 30 * time.Second
-	var denied time.Time
+	var denied, untold time.Time
 	for {
 		stat, err := m.askRegistration()
 		if err != nil {
 			return m.as(CausePower, op, err)
 		}
 		now := time.Now()
+		if stat >= 0 {
+			untold = time.Time{}
+		} else if untold.IsZero() {
+			untold = now
+		}
+		late := now.After(deadline)
 		switch {
+		case stat < 0 && now.Sub(untold) >= tellPatience: // whether GPRS is there decides, and AT+QIACT
+			return nil
 		case stat == 1, stat == 5 && !m.cfg.HomeOnly:
 			m.owner.radio = radioCycles{}
 			return nil
@@ -191,10 +209,10 @@ func (m *Modem) register(ctx context.Context) error {
 			return fail(CauseRoaming, op, "only a foreign network took the SIM, and roaming is switched off: allow it if its cost is meant")
 		case stat != 3:
 			denied = time.Time{}
-		case denied.IsZero():
+		case denied.IsZero() && !late:
 			denied = now
 			m.setState(StepRegistration, "a network refuses the SIM; waiting whether another takes it", nil)
-		case now.Sub(denied) >= patience:
+		case late, now.Sub(denied) >= patience:
 			return fail(CauseDenied, op, "the network refuses this SIM (registration denied): is it active, and is its plan for this network?")
 		}
 		tired := m.owner.radio.due(m.cfg.RadioSpacing, now)
@@ -203,7 +221,7 @@ func (m *Modem) register(ctx context.Context) error {
 				return m.as(CausePower, op, err)
 			}
 		}
-		if tired || now.After(deadline) {
+		if tired || late {
 			return fail(CauseSearching, op, "no network after %v: check the antenna and the place; the module goes on searching",
 				m.cfg.RegisterTimeout)
 		}
@@ -221,12 +239,16 @@ func (m *Modem) attach(ctx context.Context) error {
 	m.setState(StepAttach, "waiting for GPRS", nil)
 	begun := time.Now()
 	asked := false
+	var told time.Time
 	for {
-		attached, err := m.attached()
+		attached, known, err := m.attached()
 		if err != nil {
 			return m.as(CausePower, op, err)
 		}
-		if attached {
+		if known || told.IsZero() {
+			told = time.Now()
+		}
+		if attached || time.Since(told) >= tellPatience { // AT+QIACT shows it, too
 			m.netThere()
 			return nil
 		}

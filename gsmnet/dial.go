@@ -99,6 +99,11 @@ func (m *Modem) openable() error {
 	if err != nil {
 		return err
 	}
+	o := &m.owner
+	switch {
+	case state == "" || state == stInitial && o.lacks.context || state == stActivated && o.lacks.address:
+		return nil // QIOPEN shows it
+	}
 	switch state {
 	case stStatus, stClosed:
 		return nil
@@ -203,7 +208,7 @@ func (m *Modem) alreadyConnected(hadOK bool) error {
 
 // openRefused finds out what AT+QIOPEN's ERROR meant, and puts it right (G3.2, G3.3).
 func (m *Modem) openRefused() error {
-	if err := m.setOrCheck(setting{"QIMUX", "0"}); err != nil && !errors.Is(err, errNeedsDeact) {
+	if err := m.setOrCheck(setting{"QIMUX", "0"}, false); err != nil && !errors.Is(err, errNeedsDeact) {
 		return err
 	}
 	state, err := m.status()
@@ -224,6 +229,9 @@ func (m *Modem) openRefused() error {
 		if err := m.qiclose(); err != nil {
 			return err
 		}
+	case stActivated: // without AT+QILOCIP it stays there
+		m.owner.lacks.context = m.owner.lacks.address
+		m.dropContext()
 	default:
 		m.dropContext()
 	}

@@ -183,9 +183,14 @@ func (m *Modem) doLong(c at.Command) (at.Reply, error) {
 	return r, err
 }
 
-// checkEcho: echo was switched off, and only a restart switches it on again. A module that finds its speed by itself says no RDY.
+// checkEcho: echo was switched off, and only a restart switches it on again. A module that finds its speed by itself says no RDY. One
+// that goes on echoing while it is set up does not switch it off.
 func (m *Modem) checkEcho() {
-	if m.d.EchoSeen() && m.owner.configured {
+	if !m.d.EchoSeen() || m.owner.lacks.echo {
+		return
+	}
+	m.owner.lacks.echo = !m.owner.configured
+	if m.owner.configured {
 		m.restartedItself(errors.New("the module restarted without a word: check that its supply holds 2 A bursts"))
 	}
 }

@@ -64,7 +64,8 @@ type owner struct {
 	unended    bool      // because a command has not ended, that is: nothing can be asked before
 	data       dataMode
 	clock      networkClock
-	refused    string // the setting that was refused last, and made us drop the context
+	refused    map[string]bool // the settings that were refused, and made us drop the context
+	lacks      lacks
 }
 
 // Stats counts what has happened since Open.

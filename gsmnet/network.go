@@ -20,7 +20,7 @@ func (m *Modem) onNetwork(ctx context.Context) error {
 	if stat, err := m.askRegistration(); err != nil {
 		return m.as(CausePower, "register", err)
 	} else if stat == 1 || stat == 5 && !m.cfg.HomeOnly {
-		attached, err := m.attached()
+		attached, _, err := m.attached()
 		if err != nil {
 			return m.as(CausePower, "attach to GPRS", err)
 		}
@@ -44,32 +44,38 @@ func (o *owner) registered() bool { return o.stat == 1 || o.stat == 5 }
 // askRegistration asks where the registration stands, -1 when that isn't told. On the wire (G2.3):
 //
 //	AT+CREG? → +CREG: 1,1, OK
+//
+// Where a module doesn't tell that the registration for GPRS does as well, AT+CGREG? (G2.4).
 func (m *Modem) askRegistration() (int, error) {
-	r, err := m.do(at.Command{Line: "AT+CREG?", Accept: registrationReply("+CREG:"), Timeout: m.cfg.CommandTimeout})
-	if err != nil && !isRefusal(err) {
-		return -1, err
+	for _, name := range []string{"+CREG", "+CGREG"} {
+		m.owner.stat = -1
+		r, err := m.do(at.Command{Line: "AT" + name + "?", Accept: registrationReply(name + ":"), Timeout: m.cfg.CommandTimeout})
+		if err != nil && !isRefusal(err) {
+			return -1, err
+		}
+		if len(r.Lines) > 0 {
+			m.owner.stat, _ = registration(r.Lines[len(r.Lines)-1], name+":")
+		}
+		if m.owner.stat >= 0 { // also by an answer that reads like a report: "+CREG: 1"
+			break
+		}
 	}
-	stat := -1
-	if len(r.Lines) > 0 {
-		stat, _ = registration(r.Lines[len(r.Lines)-1], "+CREG:")
-	}
-	m.owner.stat = stat
-	return stat, nil
+	return m.owner.stat, nil
 }
 
-// attached asks whether GPRS is there. On the wire (G2.4):
+// attached asks whether GPRS is there, and whether that is known. On the wire (G2.4):
 //
 //	AT+CGATT? → +CGATT: 1, OK
-func (m *Modem) attached() (bool, error) {
+func (m *Modem) attached() (yes, known bool, err error) {
 	r, err := m.do(at.Command{Line: "AT+CGATT?", Accept: at.Prefixed("+CGATT:"), Timeout: m.cfg.CommandTimeout})
 	if err != nil && !isRefusal(err) {
-		return false, err
+		return false, false, err
 	}
 	if len(r.Lines) == 0 {
-		return false, nil
+		return false, false, nil
 	}
 	v, ok := number(r.Lines[len(r.Lines)-1], "+CGATT:", 0)
-	return ok && v == 1, nil
+	return ok && v == 1, ok, nil
 }
 
 // noNetwork tells whether the network is what is missing when a connection could not be opened: the error is nil when it is there.

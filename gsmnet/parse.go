@@ -66,10 +66,7 @@ func stateReply(line string) at.Verdict {
 	if _, ok := parseState(line); ok {
 		return at.Done
 	}
-	if line == "OK" {
-		return at.More
-	}
-	return at.Final(line)
+	return orBare(line)
 }
 
 // addressReply accepts what AT+QILOCIP answers: the bare address, and no OK.
@@ -77,8 +74,21 @@ func addressReply(line string) at.Verdict {
 	if _, err := netip.ParseAddr(line); err == nil {
 		return at.Done
 	}
+	return orBare(line)
+}
+
+// orBare is at.Final for a command whose OK says nothing.
+func orBare(line string) at.Verdict {
 	if line == "OK" {
-		return at.Foreign
+		return at.Bare
+	}
+	return at.Final(line)
+}
+
+// readReply accepts what AT+QIRD answers beside the data: OK alone when there is none, on newer firmware behind a count of 0.
+func readReply(line string) at.Verdict {
+	if f, ok := fields(line, "+QIRD:"); ok && f[len(f)-1] == "0" && len(f) <= 3 {
+		return at.Bare
 	}
 	return at.Final(line)
 }
@@ -86,18 +96,10 @@ func addressReply(line string) at.Verdict {
 // registrationReply accepts the answer to AT+CREG? and leaves the URC alone, which lacks the first number: "+CREG: 0,1" is the
 // answer, "+CREG: 1" and "+CREG: 1,\"2842\",\"0461\"" are not.
 func registrationReply(prefix string) func(string) at.Verdict {
-	seen := false
-	return func(line string) at.Verdict {
-		if _, ok := registration(line, prefix); ok {
-			seen = true
-			return at.Info
-		}
-		v := at.Final(line)
-		if v == at.Done && !seen {
-			return at.Foreign
-		}
-		return v
-	}
+	return at.Informed(func(line string) bool {
+		_, ok := registration(line, prefix)
+		return ok
+	})
 }
 
 func registration(line, prefix string) (stat int, ok bool) {
@@ -133,19 +135,10 @@ func number(line, prefix string, n int) (int, bool) {
 
 // digits accepts a bare number of at least so many characters, as AT+GSN and AT+QCCID answer; the letters of an ICCID count.
 func digits(least int) func(string) at.Verdict {
-	seen := false
-	return func(line string) at.Verdict {
+	return at.Informed(func(line string) bool {
 		bare := strings.Trim(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(line, "+QCCID:"), "+CCID:")), `"`)
-		if len(bare) >= least && checkChars(bare, 32, alphanumeric) == nil && bare[0] >= '0' && bare[0] <= '9' {
-			seen = true
-			return at.Info
-		}
-		v := at.Final(line)
-		if v == at.Done && !seen {
-			return at.Foreign
-		}
-		return v
-	}
+		return len(bare) >= least && checkChars(bare, 32, alphanumeric) == nil && bare[0] >= '0' && bare[0] <= '9'
+	})
 }
 
 // commandReply accepts the reply to any command that Command lets through.

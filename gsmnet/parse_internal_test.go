@@ -77,9 +77,9 @@ func TestRepliesWithoutOK(t *testing.T) {
 		want   at.Verdict
 	}{
 		{addressReply, "10.12.34.56", at.Done},
-		{addressReply, "OK", at.Foreign},
+		{addressReply, "OK", at.Bare},
 		{addressReply, "ERROR", at.Failed},
-		{stateReply, "OK", at.More},
+		{stateReply, "OK", at.Bare},
 		{stateReply, "STATE: IP INITIAL", at.Done},
 		{deactReply, "DEACT OK", at.Done},
 		{deactReply, "OK", at.More},
@@ -87,7 +87,7 @@ func TestRepliesWithoutOK(t *testing.T) {
 		{sendReply, "SEND OK", at.Done},
 		{sendReply, "SEND FAIL", at.Failed},
 		{sendReply, "OK", at.Foreign},
-		{digits(10), "89860000000000000018", at.Info},
+		{digits(10), "89860000000000000018", at.Told},
 		{digits(14), "RDY", at.Foreign},
 	} {
 		if got := c.accept(c.line); got != c.want {

@@ -33,20 +33,27 @@ const (
 	afterDeact = 2 * time.Second
 	// activationTries is after how many refusals in a row the context is dropped before the next one.
 	activationTries = 3
+	// mostDrops bounds how often one bring-up drops the context: for each try, and for what stood in the way before.
+	mostDrops = activationTries + 3
+	// startTries is how often AT+QIREGAPP may lead nowhere until AT+QIOPEN is left to bring the context up by itself, from IP INITIAL, as
+	// the guide's text has it (G3.2).
+	startTries = 2
 	// othersActivation is how long an activation that is none of ours may go on: most end within seconds.
 	othersActivation = 30 * time.Second
 )
 
-// status asks for the TCP/IP state. On the wire:
+// status asks for the TCP/IP state, "" when it isn't told. On the wire:
 //
 //	AT+QISTAT → OK, STATE: IP INITIAL
 func (m *Modem) status() (string, error) {
-	r, err := m.do(at.Command{Line: "AT+QISTAT", Accept: stateReply, Timeout: m.cfg.CommandTimeout})
-	if err != nil {
+	r, err := m.do(at.Command{Line: "AT+QISTAT", Accept: stateReply, Timeout: m.cfg.CommandTimeout, Trailing: []string{"OK"}})
+	if err != nil && !isRefusal(err) {
 		return "", err
 	}
-	state, _ := parseState(r.Final)
-	return state, nil
+	if state, ok := parseState(r.Final); ok {
+		return state, nil
+	}
+	return "", nil
 }
 
 // activate brings the context up explicitly, from whatever state the module's stack is in: what it says decides the next step
@@ -58,41 +65,52 @@ func (m *Modem) activate(ctx context.Context) error {
 	}
 	m.setState(StepContext, "bringing up the GPRS context", nil)
 	deadline := time.Now().Add(min(othersActivation, m.cfg.ActivateTimeout))
-	for {
+	drops, closes, activated := 0, 0, false
+	var why error = errNeedsDeact
+	for !m.owner.contextUp {
 		if m.owner.deactFirst {
+			if drops++; drops > mostDrops {
+				return fail(CauseContext, op, "it was dropped %d times, and still %w", mostDrops, why)
+			}
 			if err := m.deactivate(ctx); err != nil {
 				return err
 			}
+			activated = false
 		}
 		state, err := m.status()
 		if err != nil {
 			return m.as(CauseContext, op, err)
 		}
+		if state == "" {
+			state = m.supposed(drops > 0, activated)
+		}
 		switch state {
 		case stInitial:
 			err = m.fromInitial(ctx)
 		case stStart:
-			m.owner.regApp = time.Time{}
+			m.owner.regApp, m.owner.lacks.starts, m.owner.lacks.context = time.Time{}, 0, false
 			err = m.qiact()
+			activated = err == nil && !m.owner.deactFirst
 		case stConfig: // an activation that somebody else has begun may still end
 			if m.owner.deactFirst = time.Now().After(deadline); !m.owner.deactFirst {
 				err = m.pause(time.Second, ctx.Done())
 			}
 		case stActivated, stStatus, stClosed: // an earlier run's serves as it is if the settings can be made to fit
-			if err = m.prepare(); err == nil {
+			if err = m.prepare(false); err == nil {
 				err = m.localAddress()
 			}
-			if err == nil {
-				m.owner.contextUp = true
-				return nil
-			}
+			m.owner.contextUp = err == nil
 		case stConnecting, stUDP, stConnected: // left over (G3.3, G3.4)
-			err = m.qiclose()
+			if closes++; closes > 1 {
+				m.owner.deactFirst = true
+			} else {
+				err = m.qiclose()
+			}
 		default: // PDP DEACT, IP IND that an earlier program has left, and whatever else there may be (G3.3)
 			m.owner.deactFirst = true
 		}
 		if errors.Is(err, errNeedsDeact) {
-			m.owner.deactFirst, err = true, nil
+			m.owner.deactFirst, why, err = true, err, nil
 		}
 		if err != nil {
 			return m.as(CauseContext, op, err)
@@ -101,6 +119,7 @@ func (m *Modem) activate(ctx context.Context) error {
 			return m.as(CauseContext, op, errGone)
 		}
 	}
+	return nil
 }
 
 // errNeedsDeact: the context stands in the way and has to be dropped first.
@@ -111,21 +130,37 @@ var errNeedsDeact = errors.New("the context has to be dropped first")
 //
 //	AT+QIREGAPP → OK, later AT+QIACT → OK
 func (m *Modem) fromInitial(ctx context.Context) error {
-	if t := m.owner.regApp; !t.IsZero() && time.Since(t) < settleLimit {
+	o := &m.owner
+	if t := o.regApp; !t.IsZero() && time.Since(t) < settleLimit {
 		return m.pause(settleContext, ctx.Done())
 	}
-	m.owner.prepared = false
-	if err := m.prepare(); err != nil {
+	o.prepared = false
+	if err := m.prepare(true); err != nil {
 		return err
 	}
-	if err := m.set("AT+QIREGAPP"); err != nil {
-		if isRefusal(err) {
-			return errNeedsDeact
-		}
+	if o.lacks.context {
+		return m.leaveToOpen()
+	}
+	err := m.set("AT+QIREGAPP")
+	if err != nil && !isRefusal(err) {
 		return err
 	}
-	m.owner.regApp = time.Now()
-	return m.pause(settleContext, ctx.Done())
+	o.lacks.starts++
+	o.lacks.context = o.lacks.starts >= startTries
+	switch {
+	case err == nil:
+		o.regApp = time.Now()
+		return m.pause(settleContext, ctx.Done())
+	case o.lacks.context:
+		return m.leaveToOpen()
+	}
+	return fmt.Errorf("%w: AT+QIREGAPP was refused", errNeedsDeact)
+}
+
+// leaveToOpen makes do without a context of our own: AT+QIOPEN brings it up.
+func (m *Modem) leaveToOpen() error {
+	m.owner.contextUp, m.owner.address = true, ""
+	return nil
 }
 
 // qiact activates. It blocks the module for up to 180 s (G9.3).
@@ -153,16 +188,21 @@ func (m *Modem) qiact() error {
 // localAddress asks for the address, which is also the last step of the activation. On the wire:
 //
 //	AT+QILOCIP → 10.12.34.56, without an OK
+//
+// A module that knows no such question has a context all the same.
 func (m *Modem) localAddress() error {
-	r, err := m.do(at.Command{Line: "AT+QILOCIP", Accept: addressReply, Timeout: m.cfg.CommandTimeout})
-	if isRefusal(err) {
-		return errNeedsDeact
+	r, err := m.do(at.Command{Line: "AT+QILOCIP", Accept: addressReply, Timeout: m.cfg.CommandTimeout, Trailing: []string{"OK"}})
+	l := &m.owner.lacks
+	if isRefusal(err) && l.addresses == 0 {
+		l.addresses++
+		return fmt.Errorf("%w: AT+QILOCIP was refused", errNeedsDeact)
 	}
-	if err != nil {
+	if err != nil && !isRefusal(err) {
 		return err
 	}
+	l.address, m.owner.address = true, ""
 	if a, err := netip.ParseAddr(r.Final); err == nil {
-		m.owner.address = a.String()
+		m.owner.address, l.address, l.addresses = a.String(), false, 0
 	}
 	return nil
 }
@@ -172,6 +212,10 @@ type setting struct {
 	name, value string
 }
 
+// powerOn are the values that hold when nobody has set them (G2.5, G2.7, G2.8, G2.12): a module that neither takes nor tells such a
+// setting has these.
+var powerOn = map[string]string{"QIFGCNT": "0", "QIMODE": "0", "QIMUX": "0", "QIDNSIP": "0", "QINDI": "0"}
+
 // prepare makes what has to be set before the context, once for each context. On the wire (G2.5, G2.6, G2.8, G2.12, G3.2, G5.5):
 //
 //	AT+QIFGCNT=0, AT+QICSGP=1,"CMNET", AT+QIMODE=0, AT+QIMUX=0, AT+QINDI=1 → OK
@@ -180,7 +224,9 @@ type setting struct {
 //
 //	AT+QINDI=0, AT+QIHEAD=1, AT+QISHOWRA=1, AT+QISHOWPT=1 → OK
 //	AT+QIMODE=1, AT+QINDI=0, AT+QITCFG=3,2,512,1 → OK
-func (m *Modem) prepare() error {
+//
+// fresh says that there is no context yet.
+func (m *Modem) prepare(fresh bool) error {
 	if m.owner.prepared {
 		return nil
 	}
@@ -204,7 +250,7 @@ func (m *Modem) prepare() error {
 		list = append(list, setting{"QIHEAD", "1"}, setting{"QISHOWRA", "1"}, setting{"QISHOWPT", "1"})
 	}
 	for _, s := range list {
-		if err := m.setOrCheck(s); err != nil {
+		if err := m.setOrCheck(s, fresh); err != nil {
 			return err
 		}
 	}
@@ -217,8 +263,9 @@ func (m *Modem) prepare() error {
 	return nil
 }
 
-// setOrCheck sets a value; if that is refused, it reads the value back, and only if it differs the context has to go (G3.2).
-func (m *Modem) setOrCheck(s setting) error {
+// setOrCheck sets a value; if that is refused, it reads the value back, and only if it differs the context has to go (G3.2). A value
+// that isn't told is the one of the power-on when there is no context that could be why.
+func (m *Modem) setOrCheck(s setting, fresh bool) error {
 	err := m.set("AT+" + s.name + "=" + s.value)
 	if !isRefusal(err) {
 		return err
@@ -233,12 +280,20 @@ func (m *Modem) setOrCheck(s setting) error {
 			return nil
 		}
 	}
-	if m.owner.refused == s.name {
-		m.owner.refused = ""
+	o := &m.owner
+	again := o.refused[s.name]
+	if len(r.Lines) == 0 && powerOn[s.name] == s.value && (fresh || again) {
+		return nil
+	}
+	if again {
+		delete(o.refused, s.name)
 		return fail(CauseContext, "set up the context", "the module refuses AT+%s also without a context: %w", s.name, err)
 	}
-	m.owner.refused = s.name
-	return errNeedsDeact
+	if o.refused == nil {
+		o.refused = make(map[string]bool)
+	}
+	o.refused[s.name] = true
+	return fmt.Errorf("%w: AT+%s was refused", errNeedsDeact, s.name)
 }
 
 // deactivate drops the context. On the wire (G7.2, G7.3):
@@ -299,7 +354,7 @@ func (m *Modem) naming(isName bool) error {
 	if m.owner.names == want {
 		return nil
 	}
-	if err := m.setOrCheck(setting{"QIDNSIP", fmt.Sprint(want)}); err != nil {
+	if err := m.setOrCheck(setting{"QIDNSIP", fmt.Sprint(want)}, true); err != nil {
 		return err
 	}
 	m.owner.names = want

@@ -17,6 +17,7 @@ func (m *Modem) sim(ctx context.Context) error {
 	m.setState(StepSIM, "asking for the SIM", nil)
 	deadline := time.Now().Add(m.cfg.SIMTimeout)
 	unlocked := false
+	var absent, untold time.Time
 	for {
 		r, err := m.do(at.Command{Line: "AT+CPIN?", Accept: at.Prefixed("+CPIN:"), Timeout: m.cfg.CommandTimeout})
 		if err != nil && !isRefusal(err) {
@@ -40,7 +41,26 @@ func (m *Modem) sim(ctx context.Context) error {
 		case "PH-SIM PIN", "SIM PIN2":
 			return fail(CausePIN, op, "the module asks for %q: its lock to one SIM or the SIM's second PIN has to be removed by hand", status)
 		}
-		if time.Now().After(deadline) {
+		now := time.Now()
+		switch {
+		case status != "NOT INSERTED":
+			absent = time.Time{}
+		case absent.IsZero():
+			absent = now
+			m.setState(StepSIM, "the module sees no SIM; waiting whether it does soon", nil)
+		case now.Sub(absent) >= simGrace:
+			return fail(CauseSIM, op, "there is no SIM: insert one, and check the holder's contacts")
+		}
+		if status != simUntold {
+			untold = time.Time{}
+		} else if untold.IsZero() {
+			untold = now
+		} else if now.Sub(untold) >= tellPatience {
+			if ready, err := m.readable(); err != nil || ready {
+				return m.as(CausePower, op, err)
+			}
+		}
+		if now.After(deadline) {
 			if status == "NOT INSERTED" {
 				return fail(CauseSIM, op, "there is no SIM: insert one, and check the holder's contacts")
 			}
@@ -51,6 +71,23 @@ func (m *Modem) sim(ctx context.Context) error {
 			return m.as(CauseSIM, op, err)
 		}
 	}
+}
+
+// simGrace is how long a SIM may take to be seen after a start.
+const simGrace = 6 * time.Second
+
+// simUntold is the status of a SIM in a module that doesn't know the question, or not yet.
+const simUntold = "unknown"
+
+// readable asks for what only a SIM that is unlocked tells. On the wire:
+//
+//	AT+CIMI → 001010000000001, OK
+func (m *Modem) readable() (bool, error) {
+	r, err := m.do(at.Command{Line: "AT+CIMI", Accept: digits(14), Timeout: m.cfg.CommandTimeout})
+	if isRefusal(err) {
+		return false, nil
+	}
+	return len(r.Lines) > 0, err
 }
 
 // simStatus makes one word of both arms of the answer: the text after +CPIN:, and the +CME ERROR numbers of TS 27.007.
@@ -70,9 +107,11 @@ func simStatus(r at.Reply, err error) string {
 		case 14:
 			return "SIM BUSY"
 		}
-		return e.Result
+		if e.Code >= 0 {
+			return e.Result
+		}
 	}
-	return "no answer"
+	return simUntold
 }
 
 // unlock gives the SIM its PIN, once ever for a SIM and a PIN, and never when that could be the last try. On the wire:

@@ -131,13 +131,19 @@ func (m *Modem) poll(s *socket) {
 	}
 }
 
-var errNonsense = errors.New("the answer can't be")
+var (
+	errNonsense = errors.New("the answer can't be")
+	errUntold   = errors.New("the answer is an OK that tells nothing")
+)
 
 func (m *Modem) askAcks() (acks, error) {
 	r, err := m.do(at.Command{Line: "AT+QISACK", Accept: at.Prefixed("+QISACK:"), Timeout: m.cfg.CommandTimeout})
 	m.count(func(st *Stats) { st.Polls++ })
 	if err != nil {
 		return acks{}, err
+	}
+	if len(r.Lines) == 0 {
+		return acks{}, errUntold
 	}
 	a, err := parseAcks(r.Lines[len(r.Lines)-1])
 	if err != nil {
@@ -177,7 +183,7 @@ func (m *Modem) nonsense(s *socket) {
 // read takes received data from the module. One announcement may stand for many packets, or be lost: it is over when the answer
 // has no data. On the wire (G5.4):
 //
-//	AT+QIRD=0,1,0,1024 → +QIRD: 116.228.146.250:7070,TCP,36, 36 bytes, OK; OK alone when there is nothing
+//	AT+QIRD=0,1,0,1024 → +QIRD: 116.228.146.250:7070,TCP,36, 36 bytes, OK; OK alone when there is nothing, or +QIRD: 0, OK
 func (m *Modem) read(s *socket) {
 	if m.cfg.Receive == Pushed {
 		m.readPushed(s)
@@ -187,7 +193,7 @@ func (m *Modem) read(s *socket) {
 	most := min(maxRead, s.conn.readRoom())
 	s.readDue = false // an announcement that comes from now on counts again
 	r, err := m.do(at.Command{
-		Line: fmt.Sprintf("AT+QIRD=0,1,0,%d", most), Accept: at.Final, Counted: true, Timeout: m.cfg.CommandTimeout,
+		Line: fmt.Sprintf("AT+QIRD=0,1,0,%d", most), Accept: readReply, Counted: true, Timeout: m.cfg.CommandTimeout,
 	})
 	m.count(func(st *Stats) { st.Reads++ })
 	if m.owner.sock != s || m.owner.fatal != nil {
@@ -273,6 +279,8 @@ func (m *Modem) diagnose(s *socket) {
 			s.closedByPeer()
 		}
 	case state == stDeact:
+		m.contextLost()
+	case state == stInitial && m.owner.lacks.context:
 		m.contextLost()
 	case state == stInitial, state == stStart, state == stConfig, state == stInd, state == stActivated:
 		m.rebooted(errors.New("the module has lost the connection and the context without a word: it has probably restarted"))

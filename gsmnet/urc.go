@@ -74,7 +74,7 @@ func (m *Modem) rebooted(why error) {
 	wasUp := o.synced
 	o.synced, o.configured, o.prepared, o.contextUp, o.deactFirst = false, false, false, false, false
 	o.names, o.mayEcho, o.regApp = -1, true, time.Time{}
-	o.data = dataMode{}
+	o.data, o.lacks, o.refused = dataMode{}, lacks{}, nil
 	m.count(func(s *Stats) { s.Restarts++ })
 	m.breakSocket(CausePower, why)
 	if wasUp {
@@ -105,6 +105,6 @@ func (m *Modem) registrationChanged(stat int) {
 	case !registered && step == StepReady:
 		m.setState(StepRegistration, noNetwork, nil)
 	case registered && step == StepRegistration:
-		m.setState(StepReady, "address "+m.owner.address, nil)
+		m.setState(StepReady, m.owner.where(), nil)
 	}
 }
