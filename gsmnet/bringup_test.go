@@ -190,13 +190,32 @@ func TestFM15_PINIsTriedOnceAcrossProcesses(t *testing.T) {
 
 func TestFM15_PINIsNotSentWhenItCantBeNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "no", "such", "folder", "modem.json")
+		inTheWay := filepath.Join(t.TempDir(), "no folder")
+		if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(inTheWay, "modem.json")
 		r := newRig(t, gsmsim.Config{SIM: gsmsim.SIM{PIN: "1234"}}, gsmnet.Config{PIN: "1234", StateFile: file})
 		if err := r.Up(t.Context()); gsmnet.CauseOf(err) != gsmnet.CausePIN {
 			t.Errorf("got %v, want cause pin", err)
 		}
 		if strings.Contains(r.trace.String(), "AT+CPIN=") {
 			t.Error("the PIN was sent")
+		}
+	})
+}
+
+// TestStateFileOnAFreshBox: the folder of the state file is made when it is needed.
+func TestStateFileOnAFreshBox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "data")
+		r := newRig(t, gsmsim.Config{}, gsmnet.Config{StateFile: filepath.Join(folder, "modem.json")})
+		time.Sleep(30 * time.Second) // a module that has just started refuses the restart
+		if err := r.Restart(t.Context(), false, false); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("got %v, %v, want a folder for the agent alone", info, err)
 		}
 	})
 }

@@ -118,8 +118,18 @@ func TestFM14_NoSIMIsNamedSoon(t *testing.T) {
 						t.Fatalf("got %v, want that there is no SIM", err)
 					}
 				}
-				if took := time.Since(begun); took > 25*time.Second {
+				if took := time.Since(begun); took > 15*time.Second {
 					t.Errorf("told twice within %v", took)
+				}
+				named := false
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				for _, s := range r.states {
+					if strings.Contains(s.Detail, "no SIM") {
+						named = true
+					} else if named {
+						t.Errorf("taken back: %q", s.Detail)
+					}
 				}
 			})
 		})

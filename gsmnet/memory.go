@@ -113,6 +113,9 @@ func (m *memory) save() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(m.path), 0o700); err != nil { // nobody may have made it yet
+		return err
+	}
 	tmp := m.path + ".new"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

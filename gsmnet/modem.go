@@ -66,6 +66,7 @@ type owner struct {
 	clock      networkClock
 	refused    map[string]bool // the settings that were refused, and made us drop the context
 	lacks      lacks
+	noSIM      bool // there was none when it was last asked for
 }
 
 // Stats counts what has happened since Open.

@@ -14,7 +14,11 @@ import (
 //	AT+CPIN? → +CPIN: READY, OK
 func (m *Modem) sim(ctx context.Context) error {
 	const op = "get the SIM ready"
-	m.setState(StepSIM, "asking for the SIM", nil)
+	detail := "asking for the SIM"
+	if m.owner.noSIM {
+		detail = "there is no SIM; asking again"
+	}
+	m.setState(StepSIM, detail, nil)
 	deadline := time.Now().Add(m.cfg.SIMTimeout)
 	unlocked := false
 	var absent, untold time.Time
@@ -26,6 +30,7 @@ func (m *Modem) sim(ctx context.Context) error {
 		status := simStatus(r, err)
 		switch status {
 		case "READY":
+			m.owner.noSIM = false
 			return nil
 		case "SIM PIN":
 			if unlocked { // and not yet seen by the module
@@ -45,10 +50,11 @@ func (m *Modem) sim(ctx context.Context) error {
 		switch {
 		case status != "NOT INSERTED":
 			absent = time.Time{}
-		case absent.IsZero():
+		case absent.IsZero() && !m.owner.noSIM:
 			absent = now
 			m.setState(StepSIM, "the module sees no SIM; waiting whether it does soon", nil)
-		case now.Sub(absent) >= simGrace:
+		case m.owner.noSIM, now.Sub(absent) >= simGrace, now.After(deadline):
+			m.owner.noSIM = true
 			return fail(CauseSIM, op, "there is no SIM: insert one, and check the holder's contacts")
 		}
 		if status != simUntold {
@@ -61,9 +67,6 @@ func (m *Modem) sim(ctx context.Context) error {
 			}
 		}
 		if now.After(deadline) {
-			if status == "NOT INSERTED" {
-				return fail(CauseSIM, op, "there is no SIM: insert one, and check the holder's contacts")
-			}
 			return fail(CauseSIM, op, "the SIM is not ready after %v (%s): take it out and in again, or try another one",
 				m.cfg.SIMTimeout, status)
 		}

@@ -74,7 +74,7 @@ func (m *Modem) rebooted(why error) {
 	wasUp := o.synced
 	o.synced, o.configured, o.prepared, o.contextUp, o.deactFirst = false, false, false, false, false
 	o.names, o.mayEcho, o.regApp = -1, true, time.Time{}
-	o.data, o.lacks, o.refused = dataMode{}, lacks{}, nil
+	o.data, o.lacks, o.refused, o.noSIM = dataMode{}, lacks{}, nil, false
 	m.count(func(s *Stats) { s.Restarts++ })
 	m.breakSocket(CausePower, why)
 	if wasUp {
