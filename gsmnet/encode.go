@@ -111,8 +111,14 @@ func checkCommand(line string) error {
 	if err := checkForced(line); err != nil {
 		return err
 	}
-	return refused(line, forbidden)
+	if err := refused(line, forbidden); err != nil {
+		return fmt.Errorf("%w: %w", ErrDisturbs, err)
+	}
+	return nil
 }
+
+// ErrDisturbs means that Command refuses what ForceCommand would send: it would end the connection, or change what the driver relies on.
+var ErrDisturbs = errors.New("it would disturb the connection")
 
 // checkForced is checkCommand for who insists.
 func checkForced(line string) error {

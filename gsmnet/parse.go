@@ -27,6 +27,9 @@ type acks struct{ sent, acked, unacked uint64 }
 
 func parseAcks(line string) (acks, error) {
 	f, ok := fields(line, "+QISACK:")
+	if len(f) == 4 && f[0] == "0" { // some put the socket's number ahead
+		f = f[1:]
+	}
 	if !ok || len(f) != 3 {
 		return acks{}, errors.New("not three numbers")
 	}

@@ -14,11 +14,11 @@ import (
 //	AT+CPIN? → +CPIN: READY, OK
 func (m *Modem) sim(ctx context.Context) error {
 	const op = "get the SIM ready"
-	detail := "asking for the SIM"
 	if m.owner.noSIM {
-		detail = "there is no SIM; asking again"
+		m.setState(StepSIM, "there is no SIM; asking again", nil)
+	} else {
+		m.setState(StepSIM, "asking for the SIM", nil)
 	}
-	m.setState(StepSIM, detail, nil)
 	deadline := time.Now().Add(m.cfg.SIMTimeout)
 	unlocked := false
 	var absent, untold time.Time

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -73,5 +74,25 @@ func TestRelease(t *testing.T) {
 	}
 	if _, err := mqttconn.ParseRelease("token"); err == nil {
 		t.Error("an unknown word was taken")
+	}
+}
+
+// TestCertificateAdvice: the next step is the one of the reason, where that is known.
+func TestCertificateAdvice(t *testing.T) {
+	for name, c := range map[string]struct {
+		err        error
+		want, lack string
+	}{
+		"authority": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "check the CA", "clock"},
+		"host name": {x509.HostnameError{Certificate: &x509.Certificate{}}, "host name", "clock"},
+		"expired":   {x509.CertificateInvalidError{Reason: x509.Expired}, "clock", "CA"},
+		"other":     {&tls.CertificateVerificationError{Err: errors.New("x")}, "validity", "nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &mqttconn.Error{Op: "connect", Cause: mqttconn.CauseCertificate, Err: c.err}
+			if got := e.Advice(); !strings.Contains(got, c.want) || strings.Contains(got, c.lack) {
+				t.Errorf("got %q, want %q in it and not %q", got, c.want, c.lack)
+			}
+		})
 	}
 }

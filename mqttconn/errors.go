@@ -24,6 +24,9 @@ func (e *Error) Advice() string {
 	if e.Hint != "" {
 		return e.Hint
 	}
+	if e.Cause == CauseCertificate {
+		return certificateAdvice(e.Err)
+	}
 	return advice(e.Cause)
 }
 

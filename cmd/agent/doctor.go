@@ -68,7 +68,7 @@ var fixes = map[string]string{
 	checkIP:           "check modem.apn, modem.user and modem.password_file with the operator",
 	checkDNS:          "check the host in broker.url; an address instead of a name needs no name server",
 	checkTCP:          "check host and port in broker.url, that the broker runs, and the firewalls on the way",
-	checkTLS:          "check this machine's clock, broker.ca_file and the name in the broker's certificate",
+	checkTLS:          "the port, if it has no TLS; else the certificate: this machine's clock, broker.ca_file and the name in it",
 	checkMQTT:         "check broker.username, broker.password_file and what the broker allows this account",
 	checkPuback:       "look into the broker's log, and whether it lets this account publish",
 }

@@ -71,7 +71,11 @@ func commandError(err error) error {
 	case errors.As(err, &refusal):
 		return &control.Error{Code: control.CodeRefused, Message: err.Error()}
 	case gsmnet.CauseOf(err) == gsmnet.CauseUsage:
-		return &control.Error{Code: control.CodeInvalid, Message: err.Error()}
+		text := err.Error()
+		if errors.Is(err, gsmnet.ErrDisturbs) {
+			text += "; --force sends it all the same, and the connection is made anew"
+		}
+		return &control.Error{Code: control.CodeInvalid, Message: text}
 	}
 	return &control.Error{Code: control.CodeTemporary, Message: err.Error()}
 }

@@ -55,6 +55,8 @@ func TestModemBesideTheAgent(t *testing.T) {
 	for command, want := range map[string]int{"AT+QICLOSE": exitUsage, "ATZ": exitUsage, "CSQ": exitUsage, "AT+NONSENSE": exitFailed} {
 		if _, stderr, code := call(t, "modem", "at", command, "--config", s.conf); code != want {
 			t.Errorf("at %s: exit code %d, want %d: %s", command, code, want, stderr)
+		} else if command == "AT+QICLOSE" {
+			says(t, stderr, "--force")
 		}
 	}
 	if _, stderr, code := call(t, "modem", "at", "AT+CPIN=\"1234\"", "--force", "--config", s.conf); code != exitUsage {
