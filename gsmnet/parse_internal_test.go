@@ -15,6 +15,7 @@ func TestG4_5_ParseAcks(t *testing.T) {
 		"+QISACK: 4, 4, 0":                 {4, 4, 0},
 		"+QISACK: 1484,1448,36":            {1484, 1448, 36},
 		"+QISACK:9,0,9":                    {9, 0, 9},
+		"+QISACK: 0, 9, 4, 5":              {9, 4, 5},
 		"+QISACK: 5000000000,0,5000000000": {5000000000, 0, 5000000000},
 	} {
 		if got, err := parseAcks(line); err != nil || got != want {
