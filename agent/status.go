@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/usage"
@@ -114,7 +115,19 @@ type RecoveryStatus struct {
 	Damage   string `json:"damage"`    // what was found
 	SetAside string `json:"set_aside"` // where the damaged file is
 	Saved    uint64 `json:"saved"`     // messages that are in the new file
-	Lost     uint64 `json:"lost"`      // messages that were seen and could not be read
+	Lost     uint64 `json:"lost"`      // messages that were seen and could not be read, or are missing in their sequence
+	More     bool   `json:"lost_more"` // an unknown number beside them
+}
+
+// LostWords says how many were lost as far as that is known.
+func (r *RecoveryStatus) LostWords() string {
+	switch {
+	case !r.More:
+		return fmt.Sprintf("%d lost", r.Lost)
+	case r.Lost == 0:
+		return "an unknown number lost"
+	}
+	return fmt.Sprintf("at least %d lost", r.Lost)
 }
 
 // DeliveryStatus counts messages since the start of the agent.

@@ -59,6 +59,9 @@ func openDamaged(t *testing.T, path string, want map[string]bool, seed int) {
 	if rec == nil && len(got) != len(want) {
 		t.Errorf("seed %d: %d of %d messages are left, and nothing was noticed", seed, len(got), len(want))
 	}
+	if rec != nil && !rec.More && rec.Saved+rec.Lost < len(want) {
+		t.Errorf("seed %d: of %d messages %d were saved and %d are counted as lost", seed, len(want), rec.Saved, rec.Lost)
+	}
 	if rec != nil && len(damagedFiles(t, path)) != 1 {
 		t.Errorf("seed %d: the damaged file was not kept", seed)
 	}

@@ -170,6 +170,9 @@ func (q *Queue) loadAll() error {
 		q.originList = q.origins.list
 		q.kept = loadKept(tx)
 		q.loadTables(tx)
+		if q.recovery == nil {
+			q.recovery = loadRecovery(tx)
+		}
 		lanes, ok := cleanSummary(tx)
 		if !ok {
 			var err error

@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -17,12 +20,50 @@ type Recovery struct {
 	Damage   error  // what was found
 	SetAside string // where the damaged file is now
 	Saved    int    // messages that are in the new file
-	Lost     int    // messages that were seen but fail their checksum; of pages that can't be read nothing is known
+	// Lost counts messages that were seen but fail their checksum, and those whose sequences are missing in what can't be read.
+	// Of the latter one or another may have left the queue before.
+	Lost int
+	More bool // more than Lost were, or may have been, and nobody knows how many
 }
 
 // Recovery returns what Open had to do about a damaged file; nil if it was whole. Old and new sequences are the same, and
-// so are the IDs of the messages that were saved; Epoch has changed.
+// so are the IDs of the messages that were saved; Epoch has changed. Each later Open tells it again until RecoveryTold.
 func (q *Queue) Recovery() *Recovery { return q.recovery }
+
+// RecoveryTold says that somebody knows of the Recovery: the next Open has nothing to tell any more.
+func (q *Queue) RecoveryTold(ctx context.Context) error {
+	return q.do(ctx, func(t *txn) error { return t.bucket(bucketMeta).Delete(keyRecovery) })
+}
+
+// notedRecovery is the Recovery in the file.
+type notedRecovery struct {
+	Damage   string `json:"damage"` // behind the text of ErrDamaged
+	SetAside string `json:"set_aside"`
+	Saved    int    `json:"saved"`
+	Lost     int    `json:"lost"`
+	More     bool   `json:"more"`
+}
+
+// note keeps the Recovery in the new file.
+func (r *Recovery) note(s *store) error {
+	text, err := json.Marshal(notedRecovery{strings.TrimPrefix(r.Damage.Error(), ErrDamaged.Error()), r.SetAside, r.Saved, r.Lost, r.More})
+	if err != nil {
+		return err
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyRecovery, text) }); err != nil {
+		return fmt.Errorf("queue: note the damage: %w", err)
+	}
+	return nil
+}
+
+// loadRecovery reads what an earlier Open has found and nobody was told; nil: nothing.
+func loadRecovery(tx *bbolt.Tx) *Recovery {
+	var n notedRecovery
+	if json.Unmarshal(tx.Bucket(bucketMeta).Get(keyRecovery), &n) != nil {
+		return nil
+	}
+	return &Recovery{fmt.Errorf("%w%s", ErrDamaged, n.Damage), n.SetAside, n.Saved, n.Lost, n.More}
+}
 
 // prepareDir makes the folder if need be, and reports what keeps the queue from living there.
 func prepareDir(path string) error {

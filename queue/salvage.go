@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -27,8 +28,12 @@ func (q *Queue) salvage(damage error) (*store, error) {
 	if err := createStore(path, q.cfg, true, w.saveAll, func() error { return setAside(path, &w.aside) }); err != nil {
 		return nil, fmt.Errorf("queue: salvage of a damaged file (%v): %w", damage, err)
 	}
-	q.recovery = &Recovery{Damage: damage, SetAside: w.aside, Saved: len(w.saved), Lost: len(w.lost)}
-	return openStore(path, q.cfg)
+	q.recovery = &Recovery{Damage: damage, SetAside: w.aside, Saved: len(w.saved), Lost: len(w.lost), More: w.more}
+	s, err := openStore(path, q.cfg)
+	if err == nil {
+		err = q.recovery.note(s)
+	}
+	return s, err
 }
 
 // setAside gives the damaged file a second name, under which it stays.
@@ -58,7 +63,10 @@ type wreck struct {
 	heads   [laneSlots]uint64  // first sequence of a lane, where the tree says so for certain
 	whole   [laneSlots]bool    // the lane's tree has no holes: what isn't in it was released
 	saved   map[uint64]bool
-	lost    map[uint64]Lane   // seen, but not whole
+	lost    map[uint64]Lane // seen, but not whole, or in a gap
+	gaps    []gap
+	visited [laneSlots]bool
+	more    bool              // lost, and not to be counted
 	cursors map[string][]byte // whole ones, as stored
 
 	tx      *bbolt.Tx // of the new file
@@ -90,6 +98,7 @@ func (w *wreck) saveAll(db *bbolt.DB) error {
 			return err
 		}
 	}
+	w.countGaps()
 	for seq := range w.lost {
 		if w.saved[seq] {
 			delete(w.lost, seq)
@@ -171,8 +180,9 @@ func (w *wreck) saveTree(db *bbolt.DB) (err error) {
 			return
 		}
 		whole := true // up to here
+		hole, last := false, uint64(0)
 		inner := &walk{p: w.p, seen: map[uint64]bool{}, damage: func(e error) error {
-			whole = false
+			whole, hole = false, true
 			return w.tolerate(e)
 		}}
 		inner.element = func(k, v []byte, _ bool) error {
@@ -188,10 +198,17 @@ func (w *wreck) saveTree(db *bbolt.DB) (err error) {
 				w.hurt = true
 				return nil
 			}
+			if hole {
+				w.gaps = append(w.gaps, gap{lane, last, seq})
+			}
+			hole, last = false, seq
 			return w.save(db, seq, v)
 		}
 		err = inner.bucket(v)
-		w.whole[lane] = whole
+		w.whole[lane], w.visited[lane] = whole, true
+		if hole && len(v) >= 16 {
+			w.gaps = append(w.gaps, gap{lane, last, order.Uint64(v[8:]) + 1}) // the bucket's own sequence is the last one given in the lane
+		}
 	})
 	return err
 }
@@ -315,7 +332,8 @@ func (w *wreck) finish() error {
 		}
 	}
 	losses := lossTable{}
-	for seq, lane := range w.lost {
+	for _, seq := range slices.Sorted(maps.Keys(w.lost)) {
+		lane := w.lost[seq]
 		id := ID{w.epoch, seq}.String()
 		key := lossKey{ReasonDamaged, lane}
 		l := losses[key]

@@ -25,16 +25,17 @@ const (
 
 // The buckets beside those of the lanes.
 var (
-	bucketMeta     = []byte("meta")     // keyFormat, keyEpoch, keyClean
+	bucketMeta     = []byte("meta")     // keyFormat, keyEpoch, keyRecovery, keyClean
 	bucketOrigins  = []byte("origins")  // uvarint → origin
 	bucketClocks   = []byte("clocks")   // boot id → clockRef
 	bucketFlights  = []byte("flights")  // key → flight
 	bucketAttempts = []byte("attempts") // key → uvarint
 	bucketLosses   = []byte("losses")   // reason/lane → loss as JSON
 
-	keyFormat = []byte("format")
-	keyEpoch  = []byte("epoch")
-	keyClean  = []byte("clean") // there only if the queue was closed: what a scan would find
+	keyFormat   = []byte("format")
+	keyEpoch    = []byte("epoch")
+	keyRecovery = []byte("recovery") // there only if nobody was told
+	keyClean    = []byte("clean")    // there only if the queue was closed: what a scan would find
 )
 
 func laneBucket(l Lane) []byte { return []byte(l.String()) }

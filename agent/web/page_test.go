@@ -85,7 +85,7 @@ func TestPageOfOtherVerdicts(t *testing.T) {
 		"damaged file": {func(st *agent.Status) {
 			st.Queue.Recovery = &agent.RecoveryStatus{Damage: "checksum", SetAside: "/data/queue.db.damaged-1", Saved: 1204, Lost: 3}
 			st.Queue.Dropped = map[string]uint64{"purged": 1, "damaged": 3, "full": 2}
-		}, []string{"Waiting on disk", "damaged at the last start: 1 204 saved, 3 lost. It is now /data/queue.db.damaged-1.", "damaged 3", "full 2", "purged 1"}},
+		}, []string{"Waiting on disk", "damaged: 1 204 saved, 3 lost. It is now /data/queue.db.damaged-1.", "damaged 3", "full 2", "purged 1"}},
 		"outage that lasts": {func(st *agent.Status) {
 			st.Outages = []agent.Outage{{From: noon.Add(-time.Hour), Cause: agent.CausePIN}}
 		},

@@ -177,8 +177,7 @@ func newQueueView(st agent.Status) queueView {
 		v.Oldest = ago(*q.OldestAt, st.Time)
 	}
 	if r := q.Recovery; r != nil {
-		v.Recovery = "The queue's file was damaged at the last start: " + count(r.Saved) + " saved, " + count(r.Lost) +
-			" lost. It is now " + visible(r.SetAside) + "."
+		v.Recovery = "The queue's file was damaged: " + count(r.Saved) + " saved, " + r.LostWords() + ". It is now " + visible(r.SetAside) + "."
 	}
 	for _, lane := range byName(q.Lanes, "alarm", "normal", "bulk") {
 		n := q.Lanes[lane]

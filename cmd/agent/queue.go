@@ -118,7 +118,7 @@ func newQueueStats() *cobra.Command {
 
 // recoveryLine says what became of a damaged file.
 func recoveryLine(r *agent.RecoveryStatus) string {
-	return fmt.Sprintf("at the last start; %d saved, %d lost; it is now %s", r.Saved, r.Lost, r.SetAside)
+	return fmt.Sprintf("%d saved, %s; it is now %s", r.Saved, r.LostWords(), r.SetAside)
 }
 
 func newQueueLs() *cobra.Command {

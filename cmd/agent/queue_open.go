@@ -50,8 +50,11 @@ func openQueueSaying(cfg *config.Config, m machine, log zerolog.Logger) (*queue.
 		return nil, err
 	}
 	if r := q.Recovery(); r != nil {
-		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).
+		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).Bool("more", r.More).
 			Msg("the queue's file was damaged; a new one was made from what could be read")
+		if err := q.RecoveryTold(context.Background()); err != nil { // the next start tells it again
+			log.Warn().Err(err).Msg("that can't be noted as told")
+		}
 	}
 	return q, nil
 }

@@ -48,8 +48,8 @@ func openStopped(cfg *config.Config, create bool) (queueStore, error) {
 		return nil, startError(err)
 	}
 	if r := q.Recovery(); r != nil {
-		fmt.Fprintf(os.Stderr, "fieldpost: the queue's file was damaged (%v) and is now %s: %s saved, %d lost\n",
-			r.Damage, r.SetAside, messages(r.Saved), r.Lost)
+		fmt.Fprintf(os.Stderr, "fieldpost: the queue's file was damaged (%v) and is now %s: %s saved, %s\n",
+			r.Damage, r.SetAside, messages(r.Saved), agent.QueueStatusOf(q).Recovery.LostWords())
 	}
 	return stoppedStore{q}, nil
 }

@@ -166,7 +166,7 @@ func queueFacts(st agent.Status) []fact {
 		facts = append(facts, fact{"  dropped", strings.Join(dropped, ", ")})
 	}
 	if r := q.Recovery; r != nil {
-		facts = append(facts, fact{"  damaged", fmt.Sprintf("at the last start; %d saved, %d lost; the damaged file is now", r.Saved, r.Lost)},
+		facts = append(facts, fact{"  damaged", fmt.Sprintf("%d saved, %s; the damaged file is now", r.Saved, r.LostWords())},
 			fact{"", clipFront(r.SetAside, statusColumns-statusLabels-1)})
 	}
 	if st.Running {
