@@ -231,6 +231,9 @@ func TestNoBootLoop(t *testing.T) {
 		if got := q.Recovery() != nil; got != damaged {
 			t.Errorf("after %d starts that died: Recovery = %+v", starts, q.Recovery())
 		}
+		if err := q.RecoveryTold(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if diff := cmp.Diff(want, set(t, q)); diff != "" {
 			t.Errorf("messages (-want +got):\n%s", diff)
 		}
