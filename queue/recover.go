@@ -83,7 +83,9 @@ func prepareDir(path string) error {
 	if mode := info.Mode(); mode.Perm()&0o002 != 0 && mode&os.ModeSticky == 0 {
 		return fmt.Errorf("queue: everybody may change %s, and so replace the queue; run: chmod o-w %s", dir, dir)
 	}
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("%w (%s)", ErrReadOnly, dir)
+	} else if err != nil {
 		return fmt.Errorf("queue: user %d may not write to %s (%w); run: chown %d %s", os.Getuid(), dir, err, os.Getuid(), dir)
 	}
 	for _, name := range []string{path, path + ".lock"} {
