@@ -6,6 +6,7 @@ type lacks struct {
 	echo      bool // it sends commands back though it was told not to
 	context   bool // AT+QIREGAPP leads nowhere: AT+QIOPEN has to do from IP INITIAL
 	starts    int  // AT+QIREGAPP that has led to no context, in a row
+	buffer    bool // it refuses AT+QINDI=1: received data is pushed (G2.9)
 	address   bool // it doesn't tell its address
 	addresses int  // refusals of that question
 }

@@ -46,6 +46,7 @@ func TestFM23_ModulesThatLackCommands(t *testing.T) {
 		"QISTAT untold":            untold("+QISTAT"),
 		"QILOCIP untold":           untold("+QILOCIP"),
 		"QIMUX? untold":            {Untold: []string{"+QIMUX?"}, Refuses: []string{"+QIMUX="}},
+		"QINDI":                    refuses("+QINDI"),
 		"data without OK":          {ReadEnd: "none"},
 		"data and CR LF":           {ReadEnd: "crlf"},
 		"data and OK glued":        {ReadEnd: "glued"},

@@ -242,15 +242,20 @@ func (m *Modem) prepare(fresh bool) error {
 	if m.cfg.Mode == Transparent {
 		mode = "1"
 	}
-	if m.cfg.Mode == Transparent || m.cfg.Receive == Pushed {
+	if m.cfg.Mode == Transparent || m.pushed() {
 		form = "0"
 	}
 	list = append(list, setting{"QIMODE", mode}, setting{"QIMUX", "0"}, setting{"QINDI", form})
-	if m.cfg.Mode == Command && m.cfg.Receive == Pushed {
+	if m.cfg.Mode == Command && m.pushed() {
 		list = append(list, setting{"QIHEAD", "1"}, setting{"QISHOWRA", "1"}, setting{"QISHOWPT", "1"})
 	}
 	for _, s := range list {
-		if err := m.setOrCheck(s, fresh); err != nil {
+		err := m.setOrCheck(s, fresh)
+		if s.name == "QINDI" && s.value == "1" && CauseOf(err) == CauseContext { // it keeps no data for AT+QIRD
+			m.owner.lacks.buffer = true
+			return m.prepare(fresh)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,9 @@ const (
 	unreadMax = 1 << 20
 )
 
+// pushed reports whether received data comes by itself.
+func (m *Modem) pushed() bool { return m.cfg.Receive == Pushed || m.owner.lacks.buffer }
+
 // pushedURC takes received data that the module pushes, also between a command and its reply (G5.3). On the wire (G5.2):
 //
 //	RECV FROM: 116.226.39.202:7007
@@ -23,7 +26,7 @@ const (
 //
 // Nothing closes a block. It counts as whole when something that may follow it has come, or nothing for a while.
 func (m *Modem) pushedURC(s *socket, t at.Token) bool {
-	if m.cfg.Receive != Pushed || m.cfg.Mode != Command {
+	if !m.pushed() || m.cfg.Mode != Command {
 		return false
 	}
 	switch {

@@ -96,7 +96,7 @@ var errStalled = errors.New("the peer has acknowledged nothing for too long (G4.
 func (m *Modem) ready(s *socket, j job, now time.Time) bool {
 	switch j {
 	case jobRead:
-		return (s.readDue || !now.Before(s.readAt)) && (s.conn.readRoom() > 0 || m.cfg.Receive == Pushed)
+		return (s.readDue || !now.Before(s.readAt)) && (s.conn.readRoom() > 0 || m.pushed())
 	case jobSend:
 		return !s.remoteClosed && s.sendable(now) > 0
 	default:

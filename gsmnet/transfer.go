@@ -185,7 +185,7 @@ func (m *Modem) nonsense(s *socket) {
 //
 //	AT+QIRD=0,1,0,1024 → +QIRD: 116.228.146.250:7070,TCP,36, 36 bytes, OK; OK alone when there is nothing, or +QIRD: 0, OK
 func (m *Modem) read(s *socket) {
-	if m.cfg.Receive == Pushed {
+	if m.pushed() {
 		m.readPushed(s)
 		return
 	}

@@ -312,10 +312,11 @@ func (s *Scanner) damage(emit func(Token)) {
 	emit(Token{Kind: Damage, Text: s.header})
 }
 
-// countedRead reads the byte count from "+QIRD: 116.228.146.250:7070,TCP,36"; the space is optional (G5.4).
+// countedRead reads the byte count from "+QIRD: 116.228.146.250:7070,TCP,36"; the space is optional (G5.4). Newer firmware gives the
+// count alone.
 func countedRead(text string) (int, bool) {
 	rest, ok := strings.CutPrefix(text, "+QIRD:")
-	if !ok || strings.Count(rest, ",") != 2 {
+	if n := strings.Count(rest, ","); !ok || n != 2 && n != 0 {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(rest[strings.LastIndexByte(rest, ',')+1:]), 10, 16)

@@ -71,6 +71,7 @@ func TestScanner(t *testing.T) {
 		{"that form never once CR LF was seen", head4 + "abcd\r\nOK\r\n" + head4 + "efghOK\r\n",
 			[]at.Token{block4("abcd"), line("OK"), {Kind: at.Damage, Text: head}, line("OK")}},
 		{"neither OK nor anything else", head4 + "abcdO\r\n", []at.Token{{Kind: at.Damage, Text: head}, line("O")}},
+		{"a count alone", "\r\n+QIRD: 2\r\nab\r\nOK\r\n", []at.Token{counted("+QIRD: 2", "ab"), line("OK")}},
 		{"no data", "+QIRD: 0\r\n", []at.Token{line("+QIRD: 0")}},
 		{"absurd count", "+QIRD: 1.2.3.4:70,TCP,99999\r\nx\r\n", []at.Token{line("+QIRD: 1.2.3.4:70,TCP,99999"), line("x")}},
 		{"FL4 one byte lost", "+QIRD: 1.2.3.4:70,TCP,4\r\nabc\r\nOK\r\n",
