@@ -67,6 +67,6 @@ func retry(b *brokers) func(err error, stood time.Duration) time.Duration {
 			modem.InitialInterval, modem.MaxInterval, modem.Multiplier = pace.first, pace.most, 2
 			modem.Reset()
 		}
-		return modem.NextBackOff()
+		return max(pace.first, modem.NextBackOff()) // its jitter goes both ways
 	}
 }
