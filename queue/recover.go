@@ -81,7 +81,7 @@ func prepareDir(path string) error {
 		return fmt.Errorf("queue: %w", err)
 	}
 	if mode := info.Mode(); mode.Perm()&0o002 != 0 && mode&os.ModeSticky == 0 {
-		return fmt.Errorf("queue: everybody may change %s, and so replace the queue; run: chmod o-w %s", dir, dir)
+		return &accessError{fmt.Sprintf("queue: everybody may change %s, and so replace the queue; run: chmod o-w %s", dir, dir)}
 	}
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("%w (%s)", ErrReadOnly, dir)
@@ -97,11 +97,17 @@ func prepareDir(path string) error {
 			return fmt.Errorf("queue: %w", err)
 		}
 		if info.Mode().Perm()&0o077 != 0 {
-			return fmt.Errorf("queue: others may read or write %s (mode %v); run: chmod 600 %s", name, info.Mode().Perm(), name)
+			return &accessError{fmt.Sprintf("queue: others may read or write %s (mode %v); run: chmod 600 %s", name, info.Mode().Perm(), name)}
 		}
 	}
 	return nil
 }
+
+// accessError reports rights that are too wide. It is fs.ErrPermission, since no restart cures it either.
+type accessError struct{ text string }
+
+func (e *accessError) Error() string        { return e.text }
+func (e *accessError) Is(target error) bool { return target == fs.ErrPermission }
 
 // openOrRecover opens the file, makes it if there is none, and sets it aside if it is damaged.
 func (q *Queue) openOrRecover(clean bool) (*store, error) {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fieldpost/fieldpost/queue"
 )
 
 // exitSites are configurations that lead to each of the exit codes.
@@ -164,5 +168,23 @@ func TestExitCodeOfAHeldQueue(t *testing.T) {
 		if _, stderr, code := call(t, append(args, "-c", s.conf)...); code != exitTemporary || !strings.Contains(stderr, "queue.db") {
 			t.Errorf("%v: got exit code %d, want %d: %s", args, code, exitTemporary, stderr)
 		}
+	}
+}
+
+// TestRightsTooWideAreNoTemporaryFailure: a restart doesn't narrow them.
+func TestRightsTooWideAreNoTemporaryFailure(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	q, err := queue.Open(queue.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Close()
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = queue.Open(queue.Config{Path: path})
+	var exit *exitError
+	if !errors.As(startError(err), &exit) || exit.code != exitConfig {
+		t.Errorf("%v: got %+v, want exit code %d", err, exit, exitConfig)
 	}
 }
