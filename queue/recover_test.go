@@ -129,8 +129,11 @@ func TestFlippedBitsAreFoundAndTheRestIsSaved(t *testing.T) {
 	}
 	q.Close()
 	q = open(t, queue.Config{Path: path})
-	if q.Recovery() != nil {
-		t.Error("the next start recovers again")
+	if names := damagedFiles(t, path); len(names) != 1 {
+		t.Errorf("the next start recovers again: %v", names)
+	}
+	if again := q.Recovery(); again == nil || again.SetAside != rec.SetAside || again.Lost != rec.Lost {
+		t.Errorf("the next start tells %+v, want %+v: nobody was told", again, rec)
 	}
 	if got := lossReceipts(t, q); len(got) != 1 || got[0].Reason != queue.ReasonDamaged || got[0].Messages != 1 {
 		t.Errorf("loss receipts = %+v, want one of one damaged message", got)
