@@ -151,12 +151,13 @@ func TestCertificateProblems(t *testing.T) {
 		foreign  bool // signed by another CA
 		demands  bool // the broker demands a certificate of ours
 		word     string
+		advice   string
 	}{
-		{name: "wrong name", cert: "other.example", from: -day, to: day, word: "other.example"},
-		{name: "expired", cert: "broker.example", from: -2 * day, to: -day, word: "expired"},
-		{name: "not yet valid", cert: "broker.example", from: day, to: 2 * day, word: "clock"},
-		{name: "unknown CA", cert: "broker.example", from: -day, to: day, foreign: true, word: "unknown authority"},
-		{name: "client certificate missing", cert: "broker.example", from: -day, to: day, demands: true, word: "certificate required"},
+		{name: "wrong name", cert: "other.example", from: -day, to: day, word: "other.example", advice: "check the broker's host name"},
+		{name: "expired", cert: "broker.example", from: -2 * day, to: -day, word: "expired", advice: "clock"},
+		{name: "not yet valid", cert: "broker.example", from: day, to: 2 * day, word: "not yet valid", advice: "clock"},
+		{name: "unknown CA", cert: "broker.example", from: -day, to: day, foreign: true, word: "unknown authority", advice: "check the CA"},
+		{name: "client certificate missing", cert: "broker.example", from: -day, to: day, demands: true, word: "certificate required", advice: "clock"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +176,7 @@ func TestCertificateProblems(t *testing.T) {
 				_, err := mqttconn.Connect(t.Context(), b.dialTLS(config), mqttconn.Config{
 					ClientID: "pump-07", TLS: &tls.Config{RootCAs: trusted, ServerName: "broker.example"},
 				})
-				wantError(t, err, mqttconn.CauseCertificate, tt.word, "broker.example:1883", "clock")
+				wantError(t, err, mqttconn.CauseCertificate, tt.word, "broker.example:1883", tt.advice)
 				b.group.Wait() // the connection was closed
 			})
 		})
