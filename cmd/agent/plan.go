@@ -40,7 +40,7 @@ func newPlan() *cobra.Command {
 		Long: `Predicts what readings cost with a configuration: bytes on the air in 30 days by cause, how long the queue holds out without
 coverage, what is written to the flash, and whether the budget allows it. Nothing is connected or opened.
 
-A rate is TOPIC=N/PERIOD:BYTES, such as site/pump-07/pressure=1/min:12 for a reading of 12 bytes a minute; PERIOD is s, min, h or d.
+A rate is TOPIC=N/PERIOD:BYTES, such as site/pump-07/pressure=1/min:12 for a reading of 12 bytes a minute; PERIOD is s, min, h or d, or a duration such as 15m.
 --rates FILE reads a YAML mapping of topics to such rates. Exit code 1: the budget is too small.`,
 		Args: cobra.ExactArgs(1),
 		RunE: withCode(func(cmd *cobra.Command, args []string) error {
@@ -141,7 +141,9 @@ func parseFlow(text string) (f plan.Flow, err error) {
 		return f, errors.New("write the rate as N/PERIOD:BYTES, such as 1/min:12")
 	}
 	if !known {
-		return f, fmt.Errorf("%q is no period: use s, min, h or d", unit)
+		if period, err = time.ParseDuration(unit); err != nil || period <= 0 {
+			return f, fmt.Errorf("%q is no period: use s, min, h or d, or a duration such as 15m", unit)
+		}
 	}
 	n, err := strconv.ParseFloat(count, 64)
 	if err != nil || !(n > 0 && n <= 1e6) {

@@ -94,7 +94,10 @@ budget: {monthly_bytes: 1MB, reserve: 100kB}
 }
 
 func TestPlanRefusesNonsense(t *testing.T) {
-	for _, rate := range []string{"", "a", "a=1", "a=1/min", "a=1/week:3", "a=0/h:3", "a=x/h:3", "a=1/h:-1", "#=1/h:3", "a=1/h:x"} {
+	if f, err := parseFlow("a=3/15m:12"); err != nil || f.Every != 5*time.Minute {
+		t.Errorf("three in 15 minutes: got one every %v (%v), want 5m", f.Every, err)
+	}
+	for _, rate := range []string{"", "a", "a=1", "a=1/min", "a=1/week:3", "a=1/m:3", "a=1/-5m:3", "a=0/h:3", "a=x/h:3", "a=1/h:-1", "#=1/h:3", "a=1/h:x"} {
 		if f, err := parseFlow(rate); err == nil {
 			t.Errorf("%q was taken for %s", rate, fmt.Sprint(f))
 		}
