@@ -59,7 +59,7 @@ func TestPresence(t *testing.T) {
 		second := <-sessions // a minute later
 		second.wantNext(t, "pump-07/status", `{"state":"online","version":"1.2.3","boot":"c0ffee00","waiting":1,"outage":{"cause":"lost","s":60}}`).finish(nil)
 		second.wantNext(t, "site/x", "1").finish(nil)
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second) // a release waits a second for a commit to share
 		a.Reconnect()
 		third := <-sessions // no outage, and no word of farewell
 		third.wantNext(t, "pump-07/status", `{"state":"online","version":"1.2.3","boot":"c0ffee00","waiting":0}`).finish(nil)

@@ -165,6 +165,7 @@ func (s *script) act(t *testing.T, line string) error {
 		}
 		return err
 	case "state":
+		synctest.Wait() // who waits on a connection may hear of its loss first
 		if got := s.m.State().Step.String(); got != rest {
 			return fmt.Errorf("state %s, want %s", got, rest)
 		}
