@@ -84,6 +84,16 @@ func (e *Error) Error() string {
 	return "config: " + strings.Join(texts, "\n")
 }
 
+// Unusable says that what a key names can't be used: a file that isn't there or holds something else.
+type Unusable struct {
+	Key string // with what it names, where that tells more
+	Err error
+}
+
+func (u *Unusable) Error() string { return u.Key + ": " + u.Err.Error() }
+
+func (u *Unusable) Unwrap() error { return u.Err }
+
 // sorted orders problems as a reader of the file meets them; those without a
 // place come last.
 func sorted(problems []Problem) []Problem {

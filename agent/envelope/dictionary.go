@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"os"
 )
 
 // builtin is the dictionary of typical telemetry. Its bytes are part of the format: a change makes it another dictionary,
@@ -39,6 +40,26 @@ func NewDictionary(samples []byte) (*Dictionary, error) {
 		return nil, fmt.Errorf("envelope: the dictionary has %d bytes; DEFLATE can refer to %d", len(samples), MaxDictionary)
 	}
 	return &Dictionary{id: idOf(samples), bytes: samples}, nil
+}
+
+// LoadDictionary reads a dictionary as a whole: both ends need the same bytes.
+func LoadDictionary(path string) (*Dictionary, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > MaxDictionary {
+		return nil, fmt.Errorf("%s has %d bytes; a dictionary has at most %d: keep the part that is most like what you send", path, info.Size(), MaxDictionary)
+	}
+	samples, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	d, err := NewDictionary(samples)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
 }
 
 // ID returns the CRC-32 of the dictionary, which is its name in messages.

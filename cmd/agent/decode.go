@@ -45,7 +45,7 @@ Exit code 1: some of it could not be read; the rest was.`,
 		RunE: withCode(func(cmd *cobra.Command, args []string) error {
 			var known []*envelope.Dictionary
 			for _, path := range dictionaries {
-				dictionary, err := readDictionary(path)
+				dictionary, err := envelope.LoadDictionary(path)
 				if err != nil {
 					return err
 				}

@@ -115,7 +115,7 @@ func TestDecodeSaysWhatItCannotRead(t *testing.T) {
 func TestDecodeWithADictionaryOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	path := writeFile(t, filepath.Join(t.TempDir(), "dictionary"), `{"druck":4.2,"einheit":"bar","ventil":"zu"}`)
-	dictionary, err := readDictionary(path)
+	dictionary, err := envelope.LoadDictionary(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
+	"github.com/fieldpost/fieldpost/internal/device"
 )
 
 // The demo's pace: readings spread over demoSpread, and an outage that is long enough to lose the connection (the
@@ -125,7 +126,7 @@ type demo struct {
 	options demoOptions
 	cloud   *cloud
 	module  *gsmsim.Module
-	device  *device
+	device  *device.Device
 	sensors sensors
 	local   string // address of the agent's MQTT listener
 	stop    context.CancelFunc
@@ -157,12 +158,12 @@ func startDemo(ctx context.Context, o demoOptions, dir string) (_ *demo, err err
 	}
 	lines := new(logLines)
 	log := zerolog.New(lines).Level(zerolog.InfoLevel).With().Timestamp().Logger()
-	if d.device, err = (wiring{chartReach: demoReach, logged: lines.all}).wire(cfg, log); err != nil {
+	if d.device, err = device.New(cfg, device.Options{Version: version, ChartReach: demoReach, Logged: lines.all, Log: log}); err != nil {
 		return nil, err
 	}
 	agentCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
-	go func() { d.ended <- d.device.agent.Run(agentCtx) }()
+	go func() { d.ended <- d.device.Agent().Run(agentCtx) }()
 	return d, nil
 }
 
@@ -268,7 +269,7 @@ func (a *outage) follow(f demoFrame, m *gsmsim.Module) {
 
 func (d *demo) frame(covered bool) demoFrame {
 	f := demoFrame{elapsed: time.Since(d.begin), covered: covered, messages: d.options.messages,
-		accepted: int(d.sensors.accepted.Load()), status: d.device.agent.Status()}
+		accepted: int(d.sensors.accepted.Load()), status: d.device.Agent().Status()}
 	f.received, f.duplicates, f.disorders = d.cloud.counts()
 	f.up, f.down = d.air()
 	return f
@@ -287,7 +288,7 @@ func (d *demo) count(a *outage) verdict {
 	if a.begun > 0 {
 		v.Outages = 1
 	}
-	if n := d.device.agent.Status().Link.Sessions; n > 1 {
+	if n := d.device.Agent().Status().Link.Sessions; n > 1 {
 		v.Reconnects = n - 1
 	}
 	v.AirBytesUp, v.AirBytesDown = d.air()

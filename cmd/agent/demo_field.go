@@ -19,6 +19,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/web"
+	"github.com/fieldpost/fieldpost/internal/device"
 	"github.com/fieldpost/fieldpost/internal/field"
 	"github.com/fieldpost/fieldpost/internal/field/bubble"
 	"github.com/fieldpost/fieldpost/queue"
@@ -34,14 +35,12 @@ const (
 )
 
 // fieldDevice is the real agent as the simulated field knows it.
-type fieldDevice struct{ *device }
+type fieldDevice struct{ *device.Device }
 
 func (d fieldDevice) Accept(ctx context.Context, msgs ...queue.Message) (uint64, error) {
-	return d.agent.Accept(ctx, msgs...)
+	return d.Agent().Accept(ctx, msgs...)
 }
-func (d fieldDevice) Status() agent.Status          { return d.agent.Status() }
-func (d fieldDevice) Queue() *queue.Queue           { return d.queue }
-func (d fieldDevice) Run(ctx context.Context) error { return d.run(ctx) }
+func (d fieldDevice) Status() agent.Status { return d.Agent().Status() }
 
 // startInField wires an agent for the simulated field.
 func startInField(s field.Setup) (field.Device, error) {
@@ -63,7 +62,9 @@ func startInField(s field.Setup) (field.Device, error) {
 			return nil, err
 		}
 	}
-	d, err := wiring{bare: true, openPort: s.Open, restart: s.Restart, machine: machine{s.Boot, s.Since, s.Time}}.wire(cfg, zerolog.New(s.Log).Level(zerolog.InfoLevel).With().Timestamp().Logger())
+	d, err := device.New(cfg, device.Options{Version: version, Bare: true, OpenPort: s.Open, Restart: s.Restart,
+		Machine: device.Machine{Boot: s.Boot, Since: s.Since, Time: s.Time}, Verify: verifyQueue,
+		Log: zerolog.New(s.Log).Level(zerolog.InfoLevel).With().Timestamp().Logger()})
 	if err != nil {
 		return nil, err
 	}

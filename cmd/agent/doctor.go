@@ -14,6 +14,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/web/control"
+	"github.com/fieldpost/fieldpost/internal/uplink"
 )
 
 // doctorWithin bounds all checks together: three minutes each for network, GPRS and context are the longest that are normal.
@@ -83,7 +84,7 @@ type report struct {
 }
 
 // about says which broker the next checks are about, if there are several.
-func (r *report) about(b endpoint, several bool) {
+func (r *report) about(b uplink.Endpoint, several bool) {
 	if several {
 		text := b.String()
 		r.broker = &text
@@ -123,7 +124,7 @@ func (r *report) add(name string, state checkState, format string, args ...any) 
 
 func (r *report) ok(name, format string, args ...any) { r.add(name, checkOK, format, args...) }
 
-func (r *report) fail(name string, err error) { r.add(name, checkFailed, "%s", why(err)) }
+func (r *report) fail(name string, err error) { r.add(name, checkFailed, "%s", uplink.Why(err)) }
 
 // skip notes the checks whose turn can't come.
 func (r *report) skip(reason string, names ...string) {

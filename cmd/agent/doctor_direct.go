@@ -16,18 +16,23 @@ import (
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/sysnet"
 	"github.com/fieldpost/fieldpost/gsmnet"
+	"github.com/fieldpost/fieldpost/internal/uplink"
 	"github.com/fieldpost/fieldpost/mqttconn"
 )
 
+// dialFunc opens a connection to host:port.
+type dialFunc func(ctx context.Context, address string) (mqttconn.Conn, error)
+
 // directChecks goes the way to each broker while no agent runs.
 func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
-	mqtt, err := mqttOver(cfg, nil)
+	session, err := uplink.SessionConfig(cfg)
 	if err != nil {
 		return err
 	}
+	brokers := uplink.Endpoints(cfg.Broker)
 	if cfg.Link == config.LinkSystem {
 		dialer := sysnet.Dialer{}
-		brokersChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+		brokersChecks(ctx, cfg, r, brokers, session, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 			conn, err := dialer.DialContext(ctx, "tcp", address)
 			if err != nil {
 				return nil, err
@@ -37,7 +42,7 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 		return nil
 	}
 	states := make(chan gsmnet.State, 64)
-	m, release, err := openModem(cfg, false, func(s gsmnet.State) {
+	m, release, err := uplink.OpenModem(cfg, false, func(s gsmnet.State) {
 		select {
 		case states <- s:
 		default: // the last one counts, and there is a next one
@@ -54,7 +59,7 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 		}
 		restartCheck(r, cfg)
 		r.skip("needs the serial port", rest...)
-		skipBrokers(r, "needs the serial port", mqtt)
+		skipBrokers(r, "needs the serial port", brokers)
 		return nil
 	}
 	defer release()
@@ -62,10 +67,10 @@ func directChecks(ctx context.Context, cfg *config.Config, r *report) error {
 	r.ok(checkLock, "nobody else has it")
 	restartCheck(r, cfg)
 	if !moduleChecks(ctx, r, m, states) {
-		skipBrokers(r, "needs an address", mqtt)
+		skipBrokers(r, "needs an address", brokers)
 		return nil
 	}
-	brokersChecks(ctx, cfg, r, mqtt, func(ctx context.Context, address string) (mqttconn.Conn, error) {
+	brokersChecks(ctx, cfg, r, brokers, session, func(ctx context.Context, address string) (mqttconn.Conn, error) {
 		conn, err := m.DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
@@ -161,7 +166,7 @@ func (w *ascent) tell(state checkState, err error) {
 	}
 	info, err := w.modem.Info(w.ctx)
 	if err != nil {
-		w.report.skip(why(err), checkSignal)
+		w.report.skip(uplink.Why(err), checkSignal)
 		return
 	}
 	w.report.signal(info.SignalDBm)
@@ -214,46 +219,46 @@ func moduleDetail(step gsmnet.Step, i gsmnet.Info) string {
 }
 
 // brokerCheckNames are the checks of brokerChecks.
-func brokerCheckNames(broker endpoint) []string {
-	if broker.tls {
+func brokerCheckNames(broker uplink.Endpoint) []string {
+	if broker.TLS {
 		return []string{checkDNS, checkTCP, checkTLS, checkMQTT, checkPuback}
 	}
 	return []string{checkDNS, checkTCP, checkMQTT, checkPuback}
 }
 
 // brokersChecks goes the rest of the way to each broker.
-func brokersChecks(ctx context.Context, cfg *config.Config, r *report, l mqttLink, dial dialFunc) {
-	for _, b := range l.brokers.list {
-		r.about(b, len(l.brokers.list) > 1)
-		brokerChecks(ctx, cfg, r, b, l.config, dial)
+func brokersChecks(ctx context.Context, cfg *config.Config, r *report, brokers []uplink.Endpoint, session mqttconn.Config, dial dialFunc) {
+	for _, b := range brokers {
+		r.about(b, len(brokers) > 1)
+		brokerChecks(ctx, cfg, r, b, session, dial)
 	}
 }
 
-func skipBrokers(r *report, reason string, l mqttLink) {
-	for _, b := range l.brokers.list {
-		r.about(b, len(l.brokers.list) > 1)
+func skipBrokers(r *report, reason string, brokers []uplink.Endpoint) {
+	for _, b := range brokers {
+		r.about(b, len(brokers) > 1)
 		r.skip(reason, brokerCheckNames(b)...)
 	}
 }
 
 // brokerChecks opens a session of its own with a broker and publishes a test message.
-func brokerChecks(ctx context.Context, cfg *config.Config, r *report, broker endpoint, mc mqttconn.Config, dial dialFunc) {
+func brokerChecks(ctx context.Context, cfg *config.Config, r *report, broker uplink.Endpoint, mc mqttconn.Config, dial dialFunc) {
 	names := brokerCheckNames(broker)
-	r.waiting("connecting to " + broker.address)
+	r.waiting("connecting to " + broker.Address)
 	var reached atomic.Int32                                                     // how many of names have passed
 	mc.ClientID, mc.Clean = "fieldpost-"+strings.ToLower(rand.Text()[:10]), true // 20 characters: any broker takes 23
-	if !broker.tls {
+	if !broker.TLS {
 		mc.TLS = nil
 	} else {
 		mc.TLS = mc.TLS.Clone()
-		mc.TLS.ServerName = broker.host
+		mc.TLS.ServerName = broker.Host
 		mc.TLS.VerifyConnection = func(tls.ConnectionState) error { // called when the certificate was found good
 			reached.Store(3)
 			return nil
 		}
 	}
 	session, err := mqttconn.Connect(ctx, func(ctx context.Context) (mqttconn.Conn, error) {
-		conn, err := dial(ctx, broker.address)
+		conn, err := dial(ctx, broker.Address)
 		switch {
 		case err == nil:
 			reached.Store(2)
@@ -269,7 +274,7 @@ func brokerChecks(ctx context.Context, cfg *config.Config, r *report, broker end
 		}
 		passed(r, names[:n], broker)
 		if names[n] == checkDNS {
-			err = fmt.Errorf("%s: %s", broker.host, why(err))
+			err = fmt.Errorf("%s: %s", broker.Host, uplink.Why(err))
 		}
 		r.fail(names[n], err)
 		r.skip("not yet tried", names[n+1:]...)
@@ -285,18 +290,18 @@ func brokerChecks(ctx context.Context, cfg *config.Config, r *report, broker end
 	_ = session.Close(ctx) // what it could tell is told
 }
 
-func passed(r *report, names []string, b endpoint) {
+func passed(r *report, names []string, b uplink.Endpoint) {
 	for _, name := range names {
-		_, err := netip.ParseAddr(b.host)
+		_, err := netip.ParseAddr(b.Host)
 		switch {
 		case name == checkDNS && err == nil:
-			r.skip("not needed: "+b.host+" is an address", name)
+			r.skip("not needed: "+b.Host+" is an address", name)
 		case name == checkDNS:
-			r.ok(name, "%s has an address", b.host)
+			r.ok(name, "%s has an address", b.Host)
 		case name == checkTCP:
-			r.ok(name, "connected to %s", b.address)
+			r.ok(name, "connected to %s", b.Address)
 		case name == checkTLS:
-			r.ok(name, "the certificate is %s's", b.host)
+			r.ok(name, "the certificate is %s's", b.Host)
 		default:
 			r.ok(name, "the broker takes the account")
 		}

@@ -9,14 +9,10 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/envelope"
 )
 
@@ -183,55 +179,4 @@ encoding:
 	if a.messages*3 > len(a.ids) {
 		t.Errorf("%d readings came in %d messages: they were not gathered", len(a.ids), a.messages)
 	}
-}
-
-// TestBatchesOverCutConnections breaks the connection again and again under batches at QoS 2, over the simulated module: each
-// reading arrives once, and each lane in order.
-func TestBatchesOverCutConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const readings = 600
-		a := &archive{ids: make(map[string]int), order: make(map[string][]int)}
-		w := newWorld(t, nil, func(c *config.Config) {
-			c.Encoding.Format, c.Encoding.Compress = config.FormatBatch, config.CompressDeflate
-			c.Encoding.Batch.MaxMessages = 7
-		})
-		if err := w.server.Subscribe("pump-07/batch", 2, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
-			a.take(pk.TopicName, pk.Payload)
-		}); err != nil {
-			t.Fatal(err)
-		}
-		for n := 1; n <= readings; n++ {
-			w.acceptQoS(n, 2)
-		}
-		for cut := range 12 {
-			for !w.device.agent.Status().Link.Connected {
-				time.Sleep(100 * time.Millisecond)
-			}
-			time.Sleep(700*time.Millisecond + time.Duration(cut)*311*time.Millisecond)
-			w.hangUp()
-			time.Sleep(100 * time.Millisecond)
-		}
-		w.drained(time.Hour)
-		st := w.device.agent.Status()
-		w.stop()
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		for id, times := range a.ids {
-			if times > 1 {
-				t.Errorf("reading %s arrived %d times", id, times)
-			}
-		}
-		for topic, order := range a.order {
-			if len(order) != readings || !slices.IsSorted(order) {
-				t.Errorf("%s: %d readings, want %d in order", topic, len(order), readings)
-			}
-		}
-		if len(a.damaged) > 0 || len(a.order) != 1 {
-			t.Errorf("damaged: %v; topics: %d", a.damaged, len(a.order))
-		}
-		if st.Delivery.Repeated == 0 {
-			t.Error("no message was under way when a connection broke: the test shows nothing")
-		}
-		t.Logf("%d sessions, %d messages repeated, %d MQTT messages", st.Link.Sessions, st.Delivery.Repeated, a.messages)
-	})
 }

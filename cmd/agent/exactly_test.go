@@ -21,6 +21,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/envelope"
+	"github.com/fieldpost/fieldpost/internal/uplink"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -45,7 +46,11 @@ func TestLostPubrecsAtMosquitto(t *testing.T) {
 // packet id that it holds: the next message must not come under that.
 func TestPurgedInFlightAtABroker(t *testing.T) {
 	t.Parallel()
-	broker := startBroker(t)
+	broker, err := startCloud("site/#")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.close()
 	arrived := readingsAt(t, broker.addr)
 	relay, left := pubrecEater(t, broker.addr, 1)
 	path, data := filepath.Join(t.TempDir(), "queue.db"), t.TempDir()
@@ -56,12 +61,12 @@ func TestPurgedInFlightAtABroker(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer q.Close()
-		mqtt, err := mqttOver(&config.Config{DataDir: data, Device: "pump-07",
-			Broker: config.Broker{URL: config.List{"mqtt://" + relay}, Release: config.ReleaseProof}}, q)
+		up, err := uplink.New(&config.Config{DataDir: data, Device: "pump-07", Link: config.LinkSystem,
+			Broker: config.Broker{URL: config.List{"mqtt://" + relay}, Release: config.ReleaseProof}}, uplink.Options{Queue: q})
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := agent.New(agent.Config{Device: "pump-07", Queue: q, Link: &systemLink{mqttLink: mqtt}, Log: zerolog.Nop(),
+		a, err := agent.New(agent.Config{Device: "pump-07", Queue: q, Link: up, Log: zerolog.Nop(),
 			Retry: func(error, time.Duration) time.Duration { return time.Hour }})
 		if err != nil {
 			t.Fatal(err)
@@ -119,12 +124,12 @@ func lostPubrecs(t *testing.T, format agent.Format, lost int32) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	mqtt, err := mqttOver(&config.Config{DataDir: t.TempDir(), Device: "pump-07",
-		Broker: config.Broker{URL: config.List{"mqtt://" + relay}, Release: config.ReleaseProof}}, q)
+	up, err := uplink.New(&config.Config{DataDir: t.TempDir(), Device: "pump-07", Link: config.LinkSystem,
+		Broker: config.Broker{URL: config.List{"mqtt://" + relay}, Release: config.ReleaseProof}}, uplink.Options{Queue: q})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := agent.New(agent.Config{Device: "pump-07", Queue: q, Link: &systemLink{mqttLink: mqtt}, Log: zerolog.Nop(), PoisonAfter: 2,
+	a, err := agent.New(agent.Config{Device: "pump-07", Queue: q, Link: up, Log: zerolog.Nop(), PoisonAfter: 2,
 		Encoding: agent.Encoding{Format: format, Topic: "site/batch", MaxMessages: 3, MaxAge: time.Hour},
 		Retry:    func(error, time.Duration) time.Duration { return 10 * time.Millisecond }})
 	if err != nil {

@@ -19,7 +19,7 @@ type logLevel struct {
 // newLogLevel makes a level; the name is that of a configuration.
 func newLogLevel(name string) (*logLevel, error) {
 	l := &logLevel{}
-	return l, l.configure(name)
+	return l, l.Configure(name)
 }
 
 func parseLevel(name string) (zerolog.Level, error) {
@@ -31,8 +31,8 @@ func parseLevel(name string) (zerolog.Level, error) {
 	}
 }
 
-// configure sets the level for good.
-func (l *logLevel) configure(name string) error {
+// Configure sets the level for good.
+func (l *logLevel) Configure(name string) error {
 	level, err := parseLevel(name)
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (l *logLevel) configure(name string) error {
 	return nil
 }
 
-// setFor sets the level for a while, after which the configured one counts again; 0 means until the end of the process.
-func (l *logLevel) setFor(name string, span time.Duration) error {
+// SetFor sets the level for a while, after which the configured one counts again; 0 means until the end of the process.
+func (l *logLevel) SetFor(name string, span time.Duration) error {
 	level, err := parseLevel(name)
 	if err != nil {
 		return err

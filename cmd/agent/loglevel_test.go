@@ -31,23 +31,23 @@ func TestLogLevelForAWhile(t *testing.T) {
 			}
 		}
 		says(false, "at first")
-		if err := level.setFor("debug", 10*time.Minute); err != nil {
+		if err := level.SetFor("debug", 10*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(9 * time.Minute)
 		says(true, "after nine minutes")
 		time.Sleep(2 * time.Minute)
 		says(false, "after eleven minutes")
-		if err := level.setFor("debug", time.Minute); err != nil {
+		if err := level.SetFor("debug", time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		if err := level.configure("debug"); err != nil {
+		if err := level.Configure("debug"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
 		says(true, "configured meanwhile")
 		for _, name := range []string{"loud", "", "disabled", "panic"} {
-			if level.setFor(name, 0) == nil {
+			if level.SetFor(name, 0) == nil {
 				t.Errorf("the level %q was taken", name)
 			}
 		}

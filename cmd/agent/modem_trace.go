@@ -12,11 +12,14 @@ import (
 // traceBytes bounds each of the two files of a trace: hours of an idle link, minutes of a busy one.
 const traceBytes = 8 << 20
 
-// startTrace writes the serial dialogue to a file until the device is closed.
-func (d *device) startTrace(path string, cfg *config.Config, log zerolog.Logger) (*gsmnet.Transcript, error) {
-	if path == "" {
-		return nil, nil
-	}
+// trace is a file that the serial dialogue is written to.
+type trace struct {
+	*gsmnet.Transcript
+	file *gsmnet.TraceFile
+}
+
+// startTrace begins one.
+func startTrace(path string, cfg *config.Config) (*trace, error) {
 	if cfg.Link != config.LinkModem {
 		return nil, &exitError{exitUsage, errors.New("--trace: there is no serial line: the link is the machine's own network")}
 	}
@@ -27,11 +30,12 @@ func (d *device) startTrace(path string, cfg *config.Config, log zerolog.Logger)
 	// What goes over a plain connection goes over the serial line.
 	t := gsmnet.NewTranscript(file, cfg.Broker.Password.Reveal())
 	t.Note("fieldpost " + version + " begins")
-	d.closers = append(d.closers, func() error {
-		if err := t.Err(); err != nil {
-			log.Warn().Err(err).Msg("the trace is not complete")
-		}
-		return file.Close()
-	})
-	return t, nil
+	return &trace{t, file}, nil
+}
+
+// stop closes the file, behind the device.
+func (t *trace) stop(log zerolog.Logger) {
+	if err := errors.Join(t.Err(), t.file.Close()); err != nil {
+		log.Warn().Err(err).Msg("the trace is not complete")
+	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fieldpost/fieldpost/agent/config"
-	"github.com/fieldpost/fieldpost/agent/keepalive"
 	"github.com/fieldpost/fieldpost/agent/plan"
 	"github.com/fieldpost/fieldpost/queue"
 )
@@ -52,7 +51,7 @@ A rate is TOPIC=N/PERIOD:BYTES, such as site/pump-07/pressure=1/min:12 for a rea
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
-			in := planInput(cfg, flows)
+			in := plan.Configured(cfg, flows)
 			in.Reconnects, in.Shrink = reconnects, shrink
 			p := planned{Schema: 1, Result: plan.Of(in), Flows: flows}
 			if limit := int64(cfg.Budget.MonthlyBytes); limit > 0 {
@@ -76,22 +75,6 @@ A rate is TOPIC=N/PERIOD:BYTES, such as site/pump-07/pressure=1/min:12 for a rea
 	cmd.Flags().Float64Var(&shrink, "shrink", 1, "bytes after encoding.compress by bytes before, such as 0.3")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	return cmd
-}
-
-// planInput takes from a configuration what matters to a plan.
-func planInput(cfg *config.Config, flows []plan.Flow) plan.Input {
-	in := plan.Input{
-		Flows: flows, QoS: cfg.Broker.QoS, TLS: cfg.Broker.Endpoints()[0].TLS, Keepalive: time.Duration(cfg.Broker.Keepalive),
-		QueueBytes: int64(cfg.Queue.MaxBytes), QueueAge: time.Duration(cfg.Queue.MaxAge), CommitWait: time.Duration(cfg.Queue.CommitWait),
-	}
-	if in.Keepalive == 0 {
-		in.Keepalive = min(keepalive.DefaultStart, time.Duration(cfg.Broker.KeepaliveMax))
-	}
-	if cfg.Encoding.Format == config.FormatBatch {
-		b := cfg.Encoding.Batch
-		in.BatchMessages, in.BatchBytes, in.BatchAge = b.MaxMessages, int(b.MaxBytes), time.Duration(b.MaxAge)
-	}
-	return in
 }
 
 // flowsOf reads the rates of the command line and of a file.

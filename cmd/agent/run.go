@@ -14,6 +14,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/internal/device"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -51,23 +52,32 @@ func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.
 	}
 	log, lines, flush := newLogger(cfg.Log, level, errOut)
 	defer flush()
-	d, err := wiring{trace: trace, logged: lines.all, level: level}.wire(cfg, log)
+	options := device.Options{Version: version, Logged: lines.all, Level: level, Verify: verifyQueue, Log: log}
+	if trace != "" {
+		t, err := startTrace(trace, cfg)
+		if err != nil {
+			return err
+		}
+		defer t.stop(log)
+		options.Trace = t.Trace
+	}
+	d, err := device.New(cfg, options)
 	if err != nil {
 		return startError(err)
 	}
 	log.Info().Str("version", version).Str("device", cfg.Device).Str("link", cfg.Link).
-		Int("waiting", d.queue.Stats().Messages).Msg("started")
+		Int("waiting", d.Queue().Stats().Messages).Msg("started")
 	beside, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
-	group.Go(func() { sayReady(beside, d.agent) })
-	group.Go(func() { feedWatchdog(beside, d.queue) })
-	group.Go(func() { (&reloader{path, d, log}).run(beside, signals) })
-	err = d.run(ctx)
+	group.Go(func() { sayReady(beside, d.Agent()) })
+	group.Go(func() { feedWatchdog(beside, d.Queue()) })
+	group.Go(func() { (&reloader{path, d}).run(beside, signals) })
+	err = d.Run(ctx)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 	stop()
 	group.Wait()
-	waiting := d.queue.Stats().Messages
+	waiting := d.Queue().Stats().Messages
 	if closeErr := d.Close(); err == nil && closeErr != nil {
 		err = closeErr
 	}
@@ -100,7 +110,7 @@ func startError(err error) error {
 		return err
 	case errors.As(err, &locked):
 		return &exitError{exitTemporary, err}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.As(err, new(*config.Error)):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.As(err, new(*config.Error)), errors.As(err, new(*config.Unusable)):
 		return &exitError{exitConfig, err}
 	}
 	return &exitError{exitTemporary, err}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/web/control"
+	"github.com/fieldpost/fieldpost/internal/device"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -46,7 +47,7 @@ on disk. A PAYLOAD of - is read from standard input.`,
 					return &exitError{exitUsage, err}
 				}
 			}
-			if err := check(cfg)(m); err != nil {
+			if err := device.Check(cfg)(m); err != nil {
 				return &exitError{exitUsage, err}
 			}
 			seq, err := send(cmd.Context(), cfg, m)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"time"
 
@@ -136,4 +137,13 @@ func watchStatus(ctx context.Context, cfg *config.Config, out io.Writer) error {
 			return nil
 		}
 	}
+}
+
+// brokerName is the first broker's URL without the password that it may contain.
+func brokerName(cfg *config.Config) string {
+	u, err := url.Parse(cfg.Broker.URL[0])
+	if err != nil {
+		return "" // Validate has refused it
+	}
+	return u.Redacted()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web/control"
+	"github.com/fieldpost/fieldpost/internal/device"
 )
 
 func newUsage() *cobra.Command {
@@ -54,7 +55,7 @@ func usageReport(ctx context.Context, cfg *config.Config) (r usage.Report, err e
 		r, err = c.Usage(ctx)
 		return err
 	}, func(context.Context) error {
-		l, err := usage.Open(usageFile(cfg), budgetOf(cfg))
+		l, err := usage.Open(device.UsageFile(cfg), device.Budget(cfg))
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fieldpost/fieldpost/agent/config"
+	"github.com/fieldpost/fieldpost/internal/device"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -42,4 +44,11 @@ func verifyQueue(ctx context.Context, path string) error {
 		return queue.CheckFile(path)
 	}
 	return err
+}
+
+// openQueue opens the queue of a configuration while no agent has it.
+func openQueue(cfg *config.Config) (*queue.Queue, error) {
+	c := device.QueueConfig(cfg)
+	c.Verify = verifyQueue
+	return queue.Open(c)
 }

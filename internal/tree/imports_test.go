@@ -65,6 +65,14 @@ var rules = []rule{
 		never: []string{bbolt, paho, cobra, serial, pty}, logs: true,
 		tests: []string{"queue/...", "gsmnet/...", "mqttconn/...", "internal/browser"},
 	},
+	{
+		pkg: "internal/uplink", ours: []string{"queue", "gsmnet/...", "mqttconn", "agent/..."}, outside: []string{anything},
+		never: []string{bbolt, paho, cobra, serial, pty}, logs: true,
+	},
+	{
+		pkg: "internal/device", ours: []string{"queue", "gsmnet/...", "mqttconn", "agent/...", "internal/uplink"}, outside: []string{anything},
+		never: []string{bbolt, paho, cobra, serial, pty}, logs: true,
+	},
 	{pkg: "cmd/agent/...", ours: []string{anything}, outside: []string{anything}, logs: true},
 	{pkg: "internal/...", ours: []string{anything}, outside: []string{anything}, logs: true},
 	{pkg: "scripts/...", logs: true},

@@ -33,7 +33,7 @@ type figure struct {
 type measure func(ctx context.Context, count int) ([]figure, error)
 
 var areas = map[string]measure{
-	"air":       all(goBenchmarks("mqttconn"), figuresOfTests("cmd/agent", airTests), peerClients),
+	"air":       all(goBenchmarks("mqttconn"), figuresOfTests("internal/device", airTests), peerClients),
 	"footprint": footprint,
 	"link":      all(goBenchmarks("gsmnet"), figuresOfTests("gsmnet", linkTests)),
 	"peers":     peerStores,
@@ -42,7 +42,7 @@ var areas = map[string]measure{
 	"storm":     figuresOfTests("mqttconn", "^TestFleetComesBackSlowly$"),
 }
 
-// airTests are the tests of package main that measure bytes.
+// airTests are the tests of a whole device that measure bytes.
 const airTests = "^Test(BytesOnTheAir|EncodingOnTheAir|DrainUsesTheUplink|BreakInABurst|KeepaliveSettlesBelowThePatienceOfTheNetwork|NoPingWhileMessagesFlow)$"
 
 // linkTests are the tests of package gsmnet that measure.
