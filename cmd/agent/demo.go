@@ -163,7 +163,7 @@ func startDemo(ctx context.Context, o demoOptions, dir string) (_ *demo, err err
 	}
 	agentCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
-	go func() { d.ended <- d.device.Agent().Run(agentCtx) }()
+	go func() { d.ended <- d.device.Run(agentCtx) }()
 	return d, nil
 }
 
