@@ -55,12 +55,8 @@ func startInField(s field.Setup) (field.Device, error) {
 	if s.MaxAge > 0 {
 		cfg.Queue.MaxAge = config.Duration(s.MaxAge)
 	}
-	if s.CA != nil {
-		cfg.Broker.URL = config.List{"mqtts://broker.example:8883"}
-		cfg.Broker.CAFile = s.Dir + ".ca.pem"
-		if err := os.WriteFile(cfg.Broker.CAFile, s.CA, 0o600); err != nil {
-			return nil, err
-		}
+	if s.CAFile != "" {
+		cfg.Broker.URL, cfg.Broker.CAFile = config.List{"mqtts://broker.example:8883"}, s.CAFile
 	}
 	d, err := device.New(cfg, device.Options{Version: version, Bare: true, OpenPort: s.Open, Restart: s.Restart,
 		Machine: device.Machine{Boot: s.Boot, Since: s.Since, Time: s.Time}, Verify: verifyQueue,

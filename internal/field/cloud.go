@@ -20,7 +20,7 @@ type cloud struct {
 	early  bool                                  // QoS 2: a message arrives at PUBLISH instead of PUBREL; the specification allows both (figure 4.3)
 	group  sync.WaitGroup
 	tls    *tls.Config // nil: plain
-	ca     []byte      // of tls, as PEM
+	caFile string      // of the authority behind tls; "" without
 
 	mu       sync.Mutex
 	down     bool

@@ -9,12 +9,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"time"
 )
 
 // secure gives the broker a certificate of an authority of its own. It is valid from before the time in which a bubble
 // begins (2000) until long after the present, since the agent goes by the best time that it knows of.
-func (c *cloud) secure() error {
+func (c *cloud) secure(caFile string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -30,6 +31,6 @@ func (c *cloud) secure() error {
 		return err
 	}
 	c.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	c.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return nil
+	c.caFile = caFile // written now, since the disk may be full at a start
+	return os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }

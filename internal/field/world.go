@@ -31,7 +31,7 @@ type Setup struct {
 	Dir      string                             // its data
 	Open     func() (io.ReadWriteCloser, error) // the serial port
 	PIN      string                             // of the SIM; "": none
-	CA       []byte                             // PEM: the broker speaks TLS under this authority; nil: it doesn't
+	CAFile   string                             // PEM: the broker speaks TLS under this authority; "": it doesn't
 	Encoding string                             // plain, envelope or batch
 	MaxBytes int64                              // of the queue; 0: the default
 	MaxAge   time.Duration                      // of a reading; 0: the default
@@ -86,7 +86,7 @@ func newWorld(opts Options, m *model, sensors []sensor) (*world, error) {
 		m.arrived(topic, p, qos, w.cloud.forgotten())
 	})
 	if opts.Replay.secured() {
-		if err := w.cloud.secure(); err != nil {
+		if err := w.cloud.secure(filepath.Join(opts.Dir, "ca.pem")); err != nil {
 			return nil, err
 		}
 	}
@@ -126,7 +126,7 @@ func (w *world) start() error {
 	w.mu.Unlock()
 	setup := Setup{
 		Boot: [16]byte{1, byte(boot >> 8), byte(boot)}, Since: since + time.Second, Time: w.wall,
-		Dir: w.dir, PIN: w.pin, Encoding: w.opts.Replay.encoding(), Log: w.log, Restart: w.powerCycle,
+		Dir: w.dir, CAFile: w.cloud.caFile, PIN: w.pin, Encoding: w.opts.Replay.encoding(), Log: w.log, Restart: w.powerCycle,
 		Open: func() (io.ReadWriteCloser, error) { return w.open(life) },
 	}
 	if w.small {
@@ -134,9 +134,6 @@ func (w *world) start() error {
 	}
 	if w.stale {
 		setup.MaxAge = staleAfter
-	}
-	if w.cloud.tls != nil {
-		setup.CA = w.cloud.ca
 	}
 	d, err := w.opts.Start(setup)
 	if err != nil {
