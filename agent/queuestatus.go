@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/fieldpost/fieldpost/queue"
@@ -28,7 +29,7 @@ func QueueStatusOf(q *queue.Queue) QueueStatus {
 	if err := q.Refusing(); err != nil {
 		st.Refusing = strings.TrimPrefix(err.Error(), "queue: ")
 	}
-	if err := q.Err(); err != nil {
+	if err := q.Err(); err != nil && !errors.Is(err, queue.ErrReadOnly) { // which Refusing says
 		st.Error = err.Error()
 	}
 	return st

@@ -94,4 +94,9 @@ func (l *fileLock) write(state string) error {
 }
 
 // release gives the lock up. The file stays: removing it would let two processes lock two files of the same name.
-func (l *fileLock) release() error { return l.f.Close() }
+func (l *fileLock) release() error {
+	if l.f == nil {
+		return nil // of shareLock
+	}
+	return l.f.Close()
+}

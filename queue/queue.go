@@ -100,13 +100,7 @@ func Open(cfg Config) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{
-		cfg: cfg, lock: lock, clock: clk,
-		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		importing: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
-		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
-	}
-	q.spare.New = func() any { return new(request) }
+	q := newQueue(cfg, lock, clk)
 	if err := q.start(); err != nil {
 		if s := q.store.Load(); s != nil {
 			s.db.Close()
@@ -121,6 +115,17 @@ func Open(cfg Config) (*Queue, error) {
 	}
 	go q.keep() // Close waits for it
 	return q, nil
+}
+
+func newQueue(cfg Config, lock *fileLock, clk clock) *Queue {
+	q := &Queue{
+		cfg: cfg, lock: lock, clock: clk,
+		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		importing: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{}),
+		removing: map[uint64]struct{}{}, flightDirty: map[uint64]struct{}{}, triesDirty: map[uint64]struct{}{},
+	}
+	q.spare.New = func() any { return new(request) }
+	return q
 }
 
 // start brings a whole file under q and loads what is kept in memory.
@@ -218,7 +223,8 @@ func (q *Queue) Close() error {
 // Err says why, nothing further is acknowledged, and the process should end and start anew, so that the file is verified.
 func (q *Queue) Done() <-chan struct{} { return q.done }
 
-// Err returns nil while the queue works, ErrClosed after Close, and an error that wraps ErrFailed if the storage failed.
+// Err returns nil while the queue works, ErrClosed after Close, an error that wraps ErrFailed if the storage failed, and one that
+// wraps ErrReadOnly after OpenReadOnly.
 func (q *Queue) Err() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -43,7 +43,7 @@ func openStopped(cfg *config.Config, create bool) (queueStore, error) {
 	if _, err := os.Stat(cfg.QueueFile()); errors.Is(err, fs.ErrNotExist) && !create {
 		return nil, &exitError{exitUnreachable, fmt.Errorf("no agent runs and there is no queue at %s: check data_dir, or start the agent once", cfg.QueueFile())}
 	}
-	q, err := openQueue(cfg)
+	q, err := lookIntoQueue(cfg)
 	if err != nil {
 		return nil, startError(err)
 	}

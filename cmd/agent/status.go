@@ -96,6 +96,9 @@ func stoppedStatus(cfg *config.Config) (agent.Status, error) {
 		return st, err
 	default:
 		st.Reason = "the agent is not running; " + agent.Waiting(st.Queue.Messages)
+		if st.Queue.Refusing != "" {
+			st.Reason += "; " + st.Queue.Refusing
+		}
 	}
 	return st, nil
 }
@@ -106,7 +109,7 @@ func stoppedQueue(cfg *config.Config) (agent.QueueStatus, error) {
 		none := agent.QueueStatus{MaxBytes: uint64(cfg.Queue.MaxBytes), Lanes: map[string]uint64{}, Dropped: map[string]uint64{}}
 		return none, startError(err)
 	}
-	q, err := openQueue(cfg)
+	q, err := lookIntoQueue(cfg)
 	if err != nil {
 		return agent.QueueStatus{}, startError(err)
 	}

@@ -48,7 +48,20 @@ func verifyQueue(ctx context.Context, path string) error {
 
 // openQueue opens the queue of a configuration while no agent has it.
 func openQueue(cfg *config.Config) (*queue.Queue, error) {
+	return queue.Open(queueConfig(cfg))
+}
+
+// lookIntoQueue is openQueue for commands that can do without writing: on a read-only file system they see what is there.
+func lookIntoQueue(cfg *config.Config) (*queue.Queue, error) {
+	q, err := openQueue(cfg)
+	if errors.Is(err, queue.ErrReadOnly) {
+		return queue.OpenReadOnly(queueConfig(cfg))
+	}
+	return q, err
+}
+
+func queueConfig(cfg *config.Config) queue.Config {
 	c := device.QueueConfig(cfg)
 	c.Verify = verifyQueue
-	return queue.Open(c)
+	return c
 }
