@@ -114,7 +114,7 @@ func gather(ctx context.Context, path string) *diagnosis {
 	d.device, d.secrets = cfg.Device, cfg.Secrets()
 	d.add("config.yaml", cfg.Show(), nil)
 	d.dataDir(cfg)
-	st, err := status(ctx, cfg)
+	st, err := status(ctx, setup{Config: cfg})
 	d.addJSON("status.json", st, err)
 	if err == nil {
 		var text bytes.Buffer

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/web/control"
 	"github.com/fieldpost/fieldpost/gsmnet"
 )
@@ -102,7 +101,7 @@ func newModemInfo() *cobra.Command {
 		Short: "Say who and where the module is",
 		Args:  cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}
@@ -127,7 +126,7 @@ func newModemInfo() *cobra.Command {
 	return cmd
 }
 
-func modemInfo(ctx context.Context, cfg *config.Config) (info control.ModemInfo, err error) {
+func modemInfo(ctx context.Context, cfg setup) (info control.ModemInfo, err error) {
 	err = withModule(ctx, cfg, false,
 		func(ctx context.Context, c *control.Client) (err error) { info, err = c.ModemInfo(ctx); return err },
 		func(ctx context.Context, m control.Modem) (err error) { info, err = m.Info(ctx); return err })

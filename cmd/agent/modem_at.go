@@ -22,7 +22,7 @@ the SIM or can't be answered is refused in any case.`,
 		Example: "  fieldpost modem at 'AT+CSQ'\n  fieldpost modem at 'AT+COPS?'",
 		Args:    cobra.ExactArgs(1),
 		RunE: withCode(func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func newModemReset() *cobra.Command {
 restarts without a connection in between 10 minutes, 30 minutes and then an hour have to pass (exit code 75 if they have not).`,
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}

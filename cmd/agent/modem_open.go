@@ -16,7 +16,7 @@ import (
 const modemWithin = 4 * time.Minute
 
 // withModule does something to the module: through the running agent, or on the port itself when none runs.
-func withModule(ctx context.Context, cfg *config.Config, restarts bool, beside func(context.Context, *control.Client) error,
+func withModule(ctx context.Context, cfg setup, restarts bool, beside func(context.Context, *control.Client) error,
 	alone func(context.Context, control.Modem) error) error {
 	ctx, cancel := context.WithTimeout(ctx, modemWithin)
 	defer cancel()
@@ -24,10 +24,13 @@ func withModule(ctx context.Context, cfg *config.Config, restarts bool, beside f
 	if !errors.Is(err, control.ErrNotRunning) {
 		return modemError(err)
 	}
+	if cfg.broken != nil { // the agent has ended meanwhile
+		return cfg.broken
+	}
 	if cfg.Link != config.LinkModem {
 		return &exitError{exitUsage, errors.New("this configuration has no module: its link is the machine's own network")}
 	}
-	m, release, err := uplink.OpenModem(cfg, restarts, nil)
+	m, release, err := uplink.OpenModem(cfg.Config, restarts, nil)
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}

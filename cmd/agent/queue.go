@@ -33,7 +33,7 @@ Exit code 3: neither an agent nor a queue is there; 75: another command has the 
 // withStore wraps the function of a command that works on an existing queue.
 func withStore(path *string, run func(cmd *cobra.Command, args []string, store queueStore) error) func(*cobra.Command, []string) error {
 	return withCode(func(cmd *cobra.Command, args []string) (err error) {
-		cfg, err := loadConfig(*path)
+		cfg, err := loadBeside(cmd, *path)
 		if err != nil {
 			return err
 		}

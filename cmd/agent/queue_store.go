@@ -26,14 +26,14 @@ type queueStore interface {
 }
 
 // openStore finds the queue of a configuration. Where there is none, it is made only if create is set.
-func openStore(ctx context.Context, cfg *config.Config, create bool) (queueStore, error) {
+func openStore(ctx context.Context, cfg setup, create bool) (queueStore, error) {
 	var store queueStore
 	err := beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
 		store = runningStore{c}
 		_, err := c.QueueStats(ctx)
 		return storeError(err)
 	}, func(context.Context) (err error) {
-		store, err = openStopped(cfg, create)
+		store, err = openStopped(cfg.Config, create)
 		return err
 	})
 	return store, err

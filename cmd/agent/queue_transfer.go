@@ -107,7 +107,7 @@ there is no queue yet, it is made.
 What was imported before an error is on disk. Exit code 75: the queue or the disk is full; import the file again later.`,
 		Args: cobra.ExactArgs(1),
 		RunE: withCode(func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}

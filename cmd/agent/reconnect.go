@@ -18,7 +18,7 @@ func newReconnect() *cobra.Command {
 from the broker and connects again. What is in the queue is not touched. "fieldpost status" tells what comes of it.`,
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}

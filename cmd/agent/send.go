@@ -67,7 +67,7 @@ on disk. A PAYLOAD of - is read from standard input.`,
 
 // send stores m through the running agent or, when none runs, in the queue's file.
 func send(ctx context.Context, cfg *config.Config, m queue.Message) (seq uint64, err error) {
-	err = beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
+	err = beside(ctx, setup{Config: cfg}, func(ctx context.Context, c *control.Client) error {
 		seq, err = c.Send(ctx, m.Topic, m.Payload, control.SendOptions{QoS: &m.QoS, Retain: m.Retain, Lane: m.Lane})
 		return err
 	}, func(ctx context.Context) error {

@@ -29,7 +29,7 @@ func newStatus() *cobra.Command {
 Exit code 0: connected; 1: not connected, or someone has to act; 3: the agent is not running.`,
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}
@@ -72,12 +72,12 @@ func healthOf(st agent.Status) error {
 }
 
 // status asks the running agent or, when none runs, the queue's file.
-func status(ctx context.Context, cfg *config.Config) (st agent.Status, err error) {
+func status(ctx context.Context, cfg setup) (st agent.Status, err error) {
 	err = beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
 		st, err = c.Status(ctx)
 		return err
 	}, func(context.Context) error {
-		st, err = stoppedStatus(cfg)
+		st, err = stoppedStatus(cfg.Config)
 		return err
 	})
 	return st, err
@@ -116,7 +116,7 @@ func stoppedQueue(cfg *config.Config) (agent.QueueStatus, error) {
 	return agent.QueueStatusOf(q), q.Close()
 }
 
-func watchStatus(ctx context.Context, cfg *config.Config, out io.Writer) error {
+func watchStatus(ctx context.Context, cfg setup, out io.Writer) error {
 	f, ok := out.(*os.File)
 	live := ok && isLive(f)
 	tick := time.NewTicker(time.Second)
@@ -131,6 +131,9 @@ func watchStatus(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		}
 		if err == nil {
 			printStatus(out, st)
+			if live {
+				cfg.warn(out)
+			}
 		} else { // an agent that restarts, say: the next answer may be better
 			fmt.Fprintf(out, "no answer: %v\n", err)
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fieldpost/fieldpost/agent/config"
 	"github.com/fieldpost/fieldpost/agent/usage"
 	"github.com/fieldpost/fieldpost/agent/web/control"
 	"github.com/fieldpost/fieldpost/internal/device"
@@ -28,7 +27,7 @@ func newUsage() *cobra.Command {
 each day. It works beside the running agent and when none runs. What TCP and IP add is estimated, all else is counted.`,
 		Args: cobra.NoArgs,
 		RunE: withCode(func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(path)
+			cfg, err := loadBeside(cmd, path)
 			if err != nil {
 				return err
 			}
@@ -50,12 +49,12 @@ each day. It works beside the running agent and when none runs. What TCP and IP 
 }
 
 // usageReport asks the running agent or, when none runs, reads its file.
-func usageReport(ctx context.Context, cfg *config.Config) (r usage.Report, err error) {
+func usageReport(ctx context.Context, cfg setup) (r usage.Report, err error) {
 	err = beside(ctx, cfg, func(ctx context.Context, c *control.Client) error {
 		r, err = c.Usage(ctx)
 		return err
 	}, func(context.Context) error {
-		l, err := usage.Open(device.UsageFile(cfg), device.Budget(cfg))
+		l, err := usage.Open(device.UsageFile(cfg.Config), device.Budget(cfg.Config))
 		if err != nil {
 			return err
 		}
