@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -160,9 +162,10 @@ func runFieldDemo(ctx context.Context, o demoOptions, out, errOut io.Writer) err
 	}
 	begin := time.Now()
 	view := &fieldView{canvas: newCanvas(screen), seed: replay.Seed}
+	told := faultTeller{log: zerolog.New(lines).With().Timestamp().Logger(), before: make(map[field.Kind]int)}
 	var report field.Report
 	start := func(s field.Setup) (field.Device, error) {
-		s.Log = io.MultiWriter(s.Log, lines)
+		s.Log = io.MultiWriter(s.Log, troubleOnly{lines})
 		return startInField(s)
 	}
 	err = bubble.Run(func(settle func()) (err error) {
@@ -176,6 +179,7 @@ func runFieldDemo(ctx context.Context, o demoOptions, out, errOut io.Writer) err
 					off.Running, off.Verdict, off.Reason = false, agent.VerdictStopped, "the box has no power"
 					shown.Store(&off)
 				}
+				told.tell(m.Report.Faults)
 				view.draw(m)
 				bubble.RealSleep(fieldPace)
 				return ctx.Err()
@@ -218,6 +222,30 @@ func fieldPage(ctx context.Context, listen string, status func() agent.Status, l
 		_ = page.Run(ctx)
 	}()
 	return func() { cancel(); <-ended }, nil
+}
+
+// troubleOnly leaves out that all is well, which the agent says every ten minutes: the page shows the last dozen lines.
+type troubleOnly struct{ io.Writer }
+
+func (w troubleOnly) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(`"level":"info"`)) {
+		return len(line), nil
+	}
+	return w.Writer.Write(line)
+}
+
+// faultTeller writes between the agent's lines of the log what the field has done to it.
+type faultTeller struct {
+	log    zerolog.Logger
+	before map[field.Kind]int
+}
+
+func (t *faultTeller) tell(faults map[field.Kind]int) {
+	for _, kind := range slices.Sorted(maps.Keys(faults)) {
+		for ; t.before[kind] < faults[kind]; t.before[kind]++ {
+			t.log.Error().Msg("the field's doing: " + string(kind))
+		}
+	}
 }
 
 // fieldView draws how the month goes: on a terminal in place, elsewhere a line a day.

@@ -10,7 +10,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rs/zerolog"
+
 	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/internal/field"
 )
 
 // worstFrame has the longest texts and numbers that a demo can come to.
@@ -127,5 +130,23 @@ func TestDemoInTheField(t *testing.T) {
 	}
 	if _, stderr, code := call(t, "demo", "--field", "soon"); code != exitUsage || !strings.Contains(stderr, "SEED:HOURS") {
 		t.Errorf("got code %d and %q for a seed that is none", code, stderr)
+	}
+}
+
+// What the field does is told once each, and that all is well is not.
+func TestFaultsOnThePage(t *testing.T) {
+	lines := new(logLines)
+	told := faultTeller{log: zerolog.New(lines), before: make(map[field.Kind]int)}
+	agent := zerolog.New(troubleOnly{lines})
+	agent.Info().Msg("connected")
+	told.tell(map[field.Kind]int{field.Coverage: 1})
+	agent.Warn().Msg("link is down")
+	told.tell(map[field.Kind]int{field.Coverage: 1})
+	told.tell(map[field.Kind]int{field.Coverage: 2})
+	got := strings.Join(lines.all(), "\n")
+	for text, want := range map[string]int{"the field's doing: coverage lost": 2, "link is down": 1, "connected": 0} {
+		if n := strings.Count(got, text); n != want {
+			t.Errorf("%q is told %d times, want %d:\n%s", text, n, want, got)
+		}
 	}
 }
