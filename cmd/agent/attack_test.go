@@ -214,7 +214,7 @@ func TestFS1_FloodLeavesOthersTheirTurn(t *testing.T) {
 	flood.Close()
 	<-ended
 	<-drained
-	if held := peakMemory(t, agent); held > 128<<20 {
+	if held := memoryOf(t, agent, "VmHWM"); held > 128<<20 {
 		t.Errorf("the agent took %d MiB", held>>20)
 	}
 	if got := topics(t, s); got["site/quiet"] == 0 || got["site/flood"] == 0 {

@@ -21,14 +21,16 @@ import (
 	"time"
 )
 
-// binary is the agent, built once for all tests of the package.
+// binary is the agent, built once for all tests of the package: static, as it is shipped.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "fieldpost-bin")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "fieldpost")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

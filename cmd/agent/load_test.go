@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -15,29 +14,8 @@ import (
 	"time"
 )
 
-// peakMemory is the most that a process has had in memory.
-func peakMemory(t *testing.T, p *program) int {
-	t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
-			kib, err := strconv.Atoi(strings.Fields(text)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmHWM in /proc")
-	return 0
-}
-
-// TestFH6_LoadWithoutALink: 200 sensors at 2000 readings a second while the broker is away, in bounded memory. Whatever was
-// acknowledged arrives once the broker is there; meanwhile status and page answer.
+// TestFH6_LoadWithoutALink: 200 sensors at 2000 readings a second while the broker is away, with as little memory as docs/install.md
+// asks for. Whatever was acknowledged arrives once the broker is there; meanwhile status and page answer.
 func TestFH6_LoadWithoutALink(t *testing.T) {
 	t.Parallel()
 	const sensors, pace = 200, 100 * time.Millisecond // each sends 10 a second
@@ -58,6 +36,7 @@ func TestFH6_LoadWithoutALink(t *testing.T) {
 	writeFile(t, s.conf, strings.Replace(text, "web: {listen: off}", "web: {listen: "+page+"}", 1))
 	agent := fieldpost(t, "agent", "run", "--config", s.conf)
 	agent.waitFor("link is down", time.Minute)
+	allowMore(t, agent, 24<<20)
 
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
@@ -100,14 +79,14 @@ func TestFH6_LoadWithoutALink(t *testing.T) {
 	}
 	group.Wait()
 	t.Logf("%d accepted, %.0f a second; slowest answers: %v; %d MiB at most", accepted.Load(),
-		float64(accepted.Load())/lasts.Seconds(), slowest, peakMemory(t, agent)>>20)
+		float64(accepted.Load())/lasts.Seconds(), slowest, memoryOf(t, agent, "VmHWM")>>20)
 	for what, took := range slowest {
 		// The promise is a second; on a machine that other tests keep busy it can't be measured.
 		if limit := map[bool]time.Duration{true: time.Second, false: 10 * time.Second}[soaking]; took > limit {
 			t.Errorf("%s answered after %v, want %v at most", what, took, limit)
 		}
 	}
-	if held := peakMemory(t, agent); held > 128<<20 {
+	if held := memoryOf(t, agent, "VmHWM"); held > 128<<20 {
 		t.Errorf("the agent took %d MiB", held>>20)
 	}
 
@@ -116,7 +95,7 @@ func TestFH6_LoadWithoutALink(t *testing.T) {
 	good(t, "reconnect", "--config", s.conf)
 	eventually(t, "every reading arrives", lasts*10+time.Minute, func() bool { return cloud.different() >= int(accepted.Load()) })
 	drained := time.Since(begun)
-	t.Logf("drained in %v, %.0f a second; %d MiB at most", drained.Round(time.Second), float64(accepted.Load())/drained.Seconds(), peakMemory(t, agent)>>20)
+	t.Logf("drained in %v, %.0f a second; %d MiB at most", drained.Round(time.Second), float64(accepted.Load())/drained.Seconds(), memoryOf(t, agent, "VmHWM")>>20)
 	cloud.mu.Lock()
 	defer cloud.mu.Unlock()
 	for i, want := range counts {

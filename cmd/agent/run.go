@@ -52,6 +52,7 @@ func run(ctx context.Context, cfg *config.Config, path, trace string, errOut io.
 	}
 	log, lines, flush := newLogger(cfg.Log, level, errOut)
 	defer flush()
+	device.BoundHeap(log)
 	options := device.Options{Version: version, Logged: lines.all, Level: level, Verify: verifyQueue, Log: log}
 	if trace != "" {
 		t, err := startTrace(trace, cfg)

@@ -12,16 +12,17 @@ import (
 // freeStarts is how many boots that end early dial at once.
 const freeStarts = 3
 
-// TestFH5_BootLoopDoesNotKnockAtTheBroker: the power fails ten times, each time soon after the start.
-func TestFH5_BootLoopDoesNotKnockAtTheBroker(t *testing.T) {
-	t.Parallel()
+// uselessBroker hangs up on everybody; it counts them.
+func uselessBroker(t *testing.T) (addr string, dials *atomic.Int32) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	var dials atomic.Int32
+	dials = new(atomic.Int32)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -31,7 +32,18 @@ func TestFH5_BootLoopDoesNotKnockAtTheBroker(t *testing.T) {
 			c.Close()
 		}
 	}()
-	s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtt://%s\"}\n", l.Addr()))
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	return l.Addr().String(), dials
+}
+
+// TestFH5_BootLoopDoesNotKnockAtTheBroker: the power fails ten times, each time soon after the start.
+func TestFH5_BootLoopDoesNotKnockAtTheBroker(t *testing.T) {
+	t.Parallel()
+	broker, dials := uselessBroker(t)
+	s := newSite(t, fmt.Sprintf("link: system\nbroker: {url: \"mqtt://%s\"}\n", broker))
 	for boot := range 10 {
 		agent := fieldpost(t, fmt.Sprint("boot ", boot+1), "run", "--config", s.conf)
 		if boot < freeStarts {
