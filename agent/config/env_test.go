@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/fieldpost/fieldpost/agent/config"
@@ -77,6 +78,10 @@ func TestSecretFiles(t *testing.T) {
 	secret := write(t, filepath.Join(dir, "password"), "hunter2\n", 0o640)
 	wide := write(t, filepath.Join(dir, "wide"), "hunter2", 0o644)
 	file := write(t, filepath.Join(dir, "config.yaml"), minimal, 0o644)
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	env := func(password string) []string {
 		return []string{"FIELDPOST_BROKER_USERNAME=me", "FIELDPOST_BROKER_PASSWORD_FILE=" + password}
 	}
@@ -109,11 +114,25 @@ func TestSecretFiles(t *testing.T) {
 		{"key too wide", "broker.client_key_file: ", []string{"FIELDPOST_BROKER_CLIENT_CERT_FILE=" + secret, "FIELDPOST_BROKER_CLIENT_KEY_FILE=" + wide}},
 		{"not a PIN", "four to eight digits", []string{"FIELDPOST_MODEM_PIN_FILE=" + secret}},
 		{"not a certificate", "holds no certificate", []string{"FIELDPOST_BROKER_CA_FILE=" + wide}},
+		{"certificates from a pipe", "is not a file", []string{"FIELDPOST_BROKER_CA_FILE=" + pipe}},
 		{"certificate missing", "broker.ca_file: can't read", []string{"FIELDPOST_BROKER_CA_FILE=" + dir + "/absent"}},
 	} {
 		_, err := config.Load(file, tc.env)
 		if got := problems(t, err); len(got) != 1 || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v, want one problem with %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestFileThatEverybodyMayChangeIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	for mode, refused := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: false, 0o664: false, 0o602: true, 0o646: true, 0o666: true} {
+		_, err := config.Load(write(t, path, minimal, mode), nil)
+		if (err != nil) != refused {
+			t.Errorf("mode %#o: got %v, want refused: %v", mode, err, refused)
+		}
+		if err != nil && !strings.Contains(err.Error(), "chmod o-w "+path) {
+			t.Errorf("mode %#o: got %v, want the command that mends it", mode, err)
 		}
 	}
 }

@@ -24,6 +24,7 @@ func Load(path string, env []string) (*Config, error) {
 	l := newLoader(path, data, env)
 	l.load()
 	l.readSecrets()
+	l.checkWritable(path)
 	return l.result()
 }
 
@@ -33,6 +34,18 @@ func Parse(name string, data []byte, env []string) (*Config, error) {
 	l := newLoader(name, data, env)
 	l.load()
 	return l.result()
+}
+
+// checkWritable refuses a file that everybody may change: it names the programs that the agent starts. A group may, since some
+// systems give each user one of its own.
+func (l *loader) checkWritable(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o002 != 0 {
+		l.report(Problem{
+			Message: fmt.Sprintf("can be changed by everybody on this machine (its mode is %#o)", info.Mode().Perm()),
+			Hint:    "run: chmod o-w " + path,
+		})
+	}
 }
 
 func readLimited(path string, limit int64) ([]byte, error) {

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -314,6 +315,33 @@ func TestMisspeltSecretIsNotQuoted(t *testing.T) {
 		if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the secret is told:\n%v", line, err)
 		}
+	}
+}
+
+// TestDeepNestingTakesLittle gives the parser files for which it would take gigabytes.
+func TestDeepNestingTakesLittle(t *testing.T) {
+	const n = 30_000
+	for name, text := range map[string]string{
+		"lists":          "device: " + strings.Repeat("[", n) + strings.Repeat("]", n),
+		"over lines":     "device: " + strings.Repeat("[\n", n),
+		"sections":       "device: " + strings.Repeat("{a: ", n),
+		"both":           "device: " + strings.Repeat("[{a: ", n),
+		"dashes":         strings.Repeat("- ", n),
+		"dashes in keys": "a:\n " + strings.Repeat("- ", n) + "b: 1",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := config.Parse("test.yaml", []byte(text), nil)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "nested too deeply") || len(err.Error()) > 300 {
+			t.Errorf("%s: got %.300v, want a short report about the nesting", name, err)
+		}
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 100 {
+			t.Errorf("%s: took %d MiB for %d KiB", name, took, len(text)>>10)
+		}
+	}
+	if _, err := config.Parse("test.yaml", []byte(minimal+"modem: {restart: {command: [[[[x]]]]}}\n"), nil); strings.Contains(err.Error(), "nested") {
+		t.Errorf("got %v, want a few brackets taken for what they are", err)
 	}
 }
 

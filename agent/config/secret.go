@@ -115,6 +115,9 @@ func checkCA(path string) *Problem {
 	if path == "" {
 		return nil
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &Problem{Message: path + " is not a file"} // a pipe would be waited for, for ever
+	}
 	data, err := readLimited(path, maxFile)
 	if err != nil {
 		return fileProblem(path, err)

@@ -6,7 +6,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxUnreadable is how many unreadable lines are passed over: who has more of them has the wrong file.
@@ -17,6 +19,11 @@ const maxUnreadable = 10
 // tells that nothing was left out.
 func (l *loader) parse() (file *ast.File, whole bool) {
 	lines := append([]string(nil), l.lines...)
+	if at := tooDeep(strings.Join(lines, "\n")); at != nil {
+		l.problems = append(l.problems, Problem{File: l.name, Line: at.Line, Column: at.Column, // without the line, which may be endless
+			Message: "not valid YAML: brackets or dashes are nested too deeply", Hint: "close those that were opened before"})
+		return &ast.File{}, false
+	}
 	for range maxUnreadable {
 		file, err := parser.ParseBytes([]byte(strings.Join(lines, "\n")), 0)
 		if err == nil {
@@ -36,6 +43,33 @@ func (l *loader) parse() (file *ast.File, whole bool) {
 		lines[at.Line-1] = ""
 	}
 	return &ast.File{}, false
+}
+
+// maxNesting is far beyond what a configuration needs. The parser's memory grows with the square of the nesting: without a bound a
+// file of half a megabyte takes more than any machine has.
+const maxNesting = 32
+
+// tooDeep returns where brackets, or dashes on one line, are nested beyond maxNesting; nil: nowhere. What is nested by indentation
+// is bounded by the size of the file.
+func tooDeep(text string) *token.Position {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range lexer.Tokenize(text) {
+		if t.Position.Line != line {
+			line, dashes = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets = max(brackets-1, 0)
+		case token.SequenceEntryType:
+			dashes++
+		}
+		if brackets > maxNesting || dashes > maxNesting {
+			return t.Position
+		}
+	}
+	return nil
 }
 
 // unreadableLine explains the parser's message; ownLine tells that the lines around can be read without this one.
