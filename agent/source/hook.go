@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,8 +67,11 @@ func (d *door) admitClient(c *conn, cl *mqtt.Client, pk packets.Packet) (packets
 	if len(c.id) > maxClientID {
 		return packets.ErrClientIdentifierNotValid, fmt.Errorf("source: the client id has %d bytes; at most %d are taken", len(c.id), maxClientID)
 	}
-	if users := d.users(); users != nil && !users.check(c.user, pk.Connect.Password) {
+	if users := d.users(); users != nil && !users.check(c.user, pk.Connect.Password, c.host(), c.closing) {
 		return packets.ErrMalformedUsernameOrPassword, fmt.Errorf("source: wrong user name or password for %q", c.user)
+	}
+	if !d.letIn(c) {
+		return packets.ErrServerUnavailable, errors.New("source: the client lost its place to another while it logged in")
 	}
 	if cl.Properties.Will.Flag != 0 {
 		if err := d.check(c, d.willMessage(c, cl.Properties.Will)); err != nil {
@@ -104,7 +108,13 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 			return pk, packets.ErrRejectPacket
 		}
 		h.door.slow(c, pk)
+	case packets.Pingreq, packets.Unsubscribe:
+		h.door.pause(c)
 	case packets.Subscribe:
+		if len(pk.Filters) > maxFilters || cl.State.Subscriptions.Len() > maxFilters {
+			return pk, packets.ErrRejectPacket
+		}
+		h.door.pause(c)
 		for _, f := range pk.Filters {
 			if !h.door.mayRead(f.Filter) {
 				h.door.log.Info().Str("client", c.id).Str("filter", f.Filter).
@@ -186,6 +196,19 @@ func (d *door) slow(c *conn, pk packets.Packet) {
 		return
 	}
 	d.tally.slowed(1)
+	c.wait(wait)
+}
+
+// pause counts a packet that costs an answer and brings no reading: a flood of those is slowed down, too.
+func (d *door) pause(c *conn) {
+	c.wait(d.shares.of(c.id).take(1, 0))
+}
+
+// wait ends early when the connection is closed.
+func (c *conn) wait(wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	select {

@@ -130,6 +130,7 @@ type door struct {
 	mu      sync.Mutex
 	closed  bool             // guarded by mu
 	conns   map[*conn]bool   // guarded by mu: all that are open
+	number  uint64           // guarded by mu: of the newest connection
 	clients map[string]*conn // guarded by mu: the one that holds a client id
 	forward *forward         // guarded by mu: the message under way to local clients; nil: none
 }
@@ -186,11 +187,13 @@ func (d *door) admit(c *conn) bool {
 	if d.closed {
 		return false
 	}
-	if len(d.conns) >= d.cfg.MaxClients {
+	if len(d.conns) >= d.cfg.MaxClients && !d.makeRoom() {
 		d.log.Warn().Stringer("remote", c.RemoteAddr()).Int("max_clients", d.cfg.MaxClients).
 			Msg("connection refused: there are too many (sources.mqtt.max_clients)")
 		return false
 	}
+	d.number++
+	c.number = d.number
 	d.conns[c] = true
 	return true
 }

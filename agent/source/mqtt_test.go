@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -250,15 +251,63 @@ type nilSink struct{ source.Sink }
 func TestTooManyConnections(t *testing.T) {
 	_, _, address := newMQTT(t, func(cfg *source.MQTTConfig) { cfg.MaxClients = 2 })
 	a := dialRaw(t, address).connect("a")
-	dialRaw(t, address) // says nothing, and counts
-	var c *raw
-	eventually(t, "the limit", func() bool {
-		c = dialRaw(t, address)
-		c.Write(connectPacket(4, cleanSession, 60, "c"))
-		_, err := c.in.ReadByte()
-		return errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "reset")
-	})
+	b := dialRaw(t, address).connect("b")
+	c := dialRaw(t, address)
+	c.Write(connectPacket(4, cleanSession, 60, "c"))
+	if _, err := c.in.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the third of two refused", err)
+	}
 	a.ping()
+	b.ping()
+}
+
+func TestWhoSaysNothingKeepsNobodyOut(t *testing.T) {
+	_, _, address := newMQTT(t, func(cfg *source.MQTTConfig) { cfg.MaxClients = 4 })
+	a := dialRaw(t, address).connect("a")
+	for range 100 {
+		dialRaw(t, address).send(connectPacket(4, cleanSession, 60, "silent")[:5])
+	}
+	b := dialRaw(t, address).connect("b")
+	for range 100 {
+		dialRaw(t, address)
+	}
+	a.ping()
+	b.ping()
+	dialRaw(t, address).connect("c")
+	d := dialRaw(t, address).connect("d") // the last place
+	dialRaw(t, address).wantClosed()
+	d.ping()
+}
+
+// TestSubscriptionsAreSmall sends packets that the library would take apart into a hundred times their bytes.
+func TestSubscriptionsAreSmall(t *testing.T) {
+	_, _, address := newMQTT(t, nil)
+	empty := make([]byte, 3*20_000) // filters without a letter
+	for name, first := range map[string]byte{"SUBSCRIBE": 0x82, "UNSUBSCRIBE": 0xa2} {
+		c := dialRaw(t, address).connect("c")
+		c.ping()
+		_, _ = c.Write(packet(first, []byte{0, 1}, empty)) // it may be cut off in the middle
+		if n, err := c.in.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s of %d bytes: got %d bytes and %v, want the connection closed", name, len(empty), n, err)
+		}
+	}
+	var filters []byte
+	for range 65 {
+		filters = append(append(filters, str("a")...), 0)
+	}
+	c := dialRaw(t, address).connect("c")
+	c.send(packet(0x82, []byte{0, 1}, filters))
+	c.wantClosed()
+	c = dialRaw(t, address).connect("c")
+	c.send(packet(0xa2, []byte{0, 1}, str("a")))
+	c.want(0xb0, 2, 0, 1)
+	// A packet is found behind others, however its bytes come, and a long reading is none of them.
+	c.send(publishPacket(1, 0, 1, "t", strings.Repeat("\x82", 20_000)))
+	c.want(0x40, 2, 0, 1)
+	for _, b := range packet(0x82, []byte{0, 1}, empty)[:4] {
+		c.send([]byte{b})
+	}
+	c.wantClosed()
 }
 
 func TestPayloadsAndPasswordsAreNotLogged(t *testing.T) {

@@ -15,6 +15,10 @@ type conn struct {
 	closing chan struct{} // closed by Close
 	done    chan struct{} // closed when the connection's goroutine ends
 
+	number uint64 // counts the connections; set once
+	known  bool   // guarded by door.mu: the client has said who it is, and was let in
+
+	frames frames // of the connection's goroutine
 	// Of the connection's goroutine, but set before the conn is found in
 	// door.clients:
 	id, user string
@@ -22,6 +26,15 @@ type conn struct {
 	// disconnected. What it has sent beyond that is not looked at, so that
 	// its messages can't overtake the refused one.
 	refused error
+}
+
+// Read looks at what comes before the library does.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if bad := c.frames.take(b[:n]); bad != nil {
+		return 0, bad
+	}
+	return n, err
 }
 
 // Close closes the connection; its goroutine ends a little later.

@@ -16,10 +16,11 @@ import (
 // Users are the MQTT clients that may log in.
 type Users struct {
 	byName map[string]user // set once
-	slot   chan struct{}   // held while a password is hashed: one at a time, so that guessing can't take all cores
+	slot   turn            // held while a password is hashed: one at a time, so that guessing can't take all cores
 	decoy  []byte          // a hash to spend time on when the name is unknown
 
 	mu    sync.Mutex
+	lines map[string]*queueing         // guarded by mu: of addresses from which somebody waits for the slot
 	known map[string][sha256.Size]byte // guarded by mu: digests of passwords that were right, by name
 }
 
@@ -47,7 +48,7 @@ func LoadUsers(path string) (*Users, error) {
 // lines that begin with # are skipped. The name of the file is for errors,
 // which never quote a line.
 func ParseUsers(name string, data []byte) (*Users, error) {
-	u := &Users{byName: make(map[string]user), slot: make(chan struct{}, 1), known: make(map[string][sha256.Size]byte)}
+	u := &Users{byName: make(map[string]user), slot: make(turn, 1), lines: make(map[string]*queueing), known: make(map[string][sha256.Size]byte)}
 	line := 0
 	for text := range strings.Lines(string(data)) {
 		line++
@@ -86,9 +87,60 @@ func ParseUsers(name string, data []byte) (*Users, error) {
 	return u, nil
 }
 
+// A turn is held by one at a time.
+type turn chan struct{}
+
+// take waits for the turn, and returns false when gone comes first.
+func (t turn) take(gone <-chan struct{}) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-gone:
+		return false
+	}
+}
+
+func (t turn) pass() { <-t }
+
+// queueing is what those have in common that log in from one address.
+type queueing struct {
+	turn
+	length int // guarded by Users.mu
+}
+
+// hash compares under the slot. Only one of each address stands in line for it: who guesses on many connections lets those of
+// other addresses wait for one hash, not for one of each.
+func (u *Users) hash(hash, password []byte, from string, gone <-chan struct{}) bool {
+	u.mu.Lock()
+	q := u.lines[from]
+	if q == nil {
+		q = &queueing{turn: make(turn, 1)}
+		u.lines[from] = q
+	}
+	q.length++
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if q.length--; q.length == 0 {
+			delete(u.lines, from)
+		}
+	}()
+	if !q.take(gone) {
+		return false
+	}
+	defer q.pass()
+	if !u.slot.take(gone) {
+		return false
+	}
+	defer u.slot.pass()
+	return bcrypt.CompareHashAndPassword(hash, password) == nil
+}
+
 // check reports whether the password is right. It may take a second on a small
-// board, but a password that was right once is recognised at once.
-func (u *Users) check(name string, password []byte) bool {
+// board, but a password that was right once is recognised at once. From is the
+// address of the client; when gone is closed, check gives up.
+func (u *Users) check(name string, password []byte, from string, gone <-chan struct{}) bool {
 	digest := sha256.Sum256(password)
 	u.mu.Lock()
 	known, seen := u.known[name]
@@ -101,10 +153,7 @@ func (u *Users) check(name string, password []byte) bool {
 	if !exists {
 		hash = u.decoy
 	}
-	u.slot <- struct{}{}
-	err := bcrypt.CompareHashAndPassword(hash, password)
-	<-u.slot
-	if err != nil || !exists {
+	if !u.hash(hash, password, from, gone) || !exists {
 		return false
 	}
 	u.mu.Lock()
