@@ -233,6 +233,7 @@ func (a *Agent) Status() Status {
 	if a.cfg.Account != nil {
 		st.Usage = a.cfg.Account.status(st.Time)
 	}
+	a.forgetPassed()
 	a.board.fill(&st)
 	for _, s := range st.Sources {
 		st.Delivery.Refused += s.Refused
@@ -242,6 +243,9 @@ func (a *Agent) Status() Status {
 			st.Verdict = VerdictBlocked
 		}
 		st.Reason = join(fault, st.Reason)
+	}
+	if why := passedReason(st.Delivery.PassedOver, st.Time); why != "" {
+		st.Reason = join(st.Reason, why)
 	}
 	if why := st.Queue.Refusing; why != "" && st.Queue.Error == "" {
 		st.Verdict, st.Reason = VerdictBlocked, join("readings are refused: "+why, st.Reason)

@@ -29,6 +29,8 @@ type board struct {
 	sent      map[uint64]bool // published and not released, so that repeats can be told
 	moved     time.Time       // when a delivery was last proved, or begun while none was under way
 	lastUp    time.Time       // end of the last session
+	passed    []SuspectStatus // others pass them; oldest first
+	setAside  *SuspectStatus  // the last one; replaced, never changed
 	wasOK     map[Step]time.Time
 }
 
@@ -293,6 +295,7 @@ func (b *board) fill(st *Status) {
 	st.Outages = slices.Clone(b.outages)
 	slices.Reverse(st.Outages)
 	st.Delivery = b.delivery
+	st.Delivery.PassedOver, st.Delivery.SetAside = append([]SuspectStatus{}, b.passed...), b.setAside
 	st.Encoding = b.encoding
 	st.Verdict, st.Reason = b.verdict(st)
 }

@@ -152,6 +152,7 @@ func (c *courier) publish(ctx context.Context, resume []Resume) error {
 			c.resumed[seq] = true
 		}
 		if was.Held {
+			a.board.passOver(parcel.Message, time.Now())
 			c.suspects.held = append(c.suspects.held, suspect{parcel: parcel, flight: true})
 			continue
 		}

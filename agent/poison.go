@@ -87,6 +87,7 @@ func (c *courier) next(ctx context.Context) (group []queue.Message, alone *suspe
 		case err == nil && !c.agent.isSuspect(group[0]):
 			return group, nil, nil
 		case err == nil: // by itself, since the gatherer keeps it apart
+			c.agent.board.passOver(group[0], time.Now())
 			s.held = append(s.held, suspect{parcel: Parcel{Message: group[0]}})
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return nil, nil, err
@@ -222,6 +223,7 @@ func (a *Agent) blame(c *courier, err error) {
 		return
 	}
 	steps := min(int(m.Attempts)-a.cfg.PoisonAfter, 8)
+	a.board.passOver(m, time.Now())
 	a.trial(culprit).next = time.Now().Add(min(firstTrial<<steps, lastTrial))
 	a.cfg.Log.Warn().Uint64("seq", culprit).Str("topic", m.Topic).Int("bytes", len(m.Payload)).Uint32("attempts", m.Attempts).
 		Msg("the broker ends the connection whenever this message is sent; others pass it")
@@ -238,6 +240,7 @@ func (a *Agent) setAside(seq uint64, why error) {
 		return // it has gone meanwhile, or the storage has failed, which ends the agent
 	}
 	a.board.forget(seq)
+	a.board.gaveUp(m, time.Now())
 	a.cfg.Log.Error().AnErr("why", why).Uint64("seq", seq).Str("topic", m.Topic).Int("bytes", len(m.Payload)).
 		Msg("message can't be delivered and is set aside; a loss receipt tells the cloud")
 }

@@ -111,6 +111,9 @@ func TestPoisonIsSetAside(t *testing.T) {
 					t.Errorf("%d messages were on their way beside the poison when the last session died, want it alone", together-1)
 				}
 				st := a.Status()
+				if d := st.Delivery; len(d.PassedOver) != 0 || d.SetAside == nil || d.SetAside.Seq != 4 || d.SetAside.Topic != "site/pump" {
+					t.Errorf("got %+v passed over and %+v set aside, want none and message 4", d.PassedOver, d.SetAside)
+				}
 				if st.Queue.Messages != 0 || st.Queue.Dropped[string(queue.ReasonPoison)] != 2 {
 					t.Errorf("got %d waiting and dropped %v, want none and 2 as poison", st.Queue.Messages, st.Queue.Dropped)
 				}

@@ -139,6 +139,18 @@ type DeliveryStatus struct {
 	SessionsLost    uint64     `json:"sessions_lost"` // connections to a broker that had no session with what was on its way
 	InFlight        uint64     `json:"in_flight"`
 	LastDeliveredAt *time.Time `json:"last_delivered_at"`
+
+	PassedOver []SuspectStatus `json:"passed_over"` // messages that others pass, longest first, 16 at most
+	SetAside   *SuspectStatus  `json:"set_aside"`   // the last one that was given up since the start; null: none
+}
+
+// SuspectStatus is a message at which the broker ends the connection, or which it never answers.
+type SuspectStatus struct {
+	Seq      uint64    `json:"seq"`
+	ID       string    `json:"id"`
+	Topic    string    `json:"topic"`
+	Attempts uint32    `json:"attempts"` // sessions that it has ended
+	Since    time.Time `json:"since"`    // of its being passed, as far as this start knows, or set aside
 }
 
 // EncodingStatus tells what the encoding has made of the messages since the start of the agent. Repeats count again.

@@ -56,6 +56,10 @@ func queueCard(q queueView) markup {
 	if len(q.Dropped) > 0 {
 		dropped = el("h3", nil, "Given up so far") + factList(q.Dropped)
 	}
+	passed := markup("")
+	if len(q.PassedOver) > 0 {
+		passed = el("h3", nil, "Passed over by others") + factList(q.PassedOver)
+	}
 	return card("queue-title",
 		el("h2", attrs{"id", "queue-title"}, "Waiting on disk"),
 		when(q.Error, problem),
@@ -66,6 +70,7 @@ func queueCard(q queueView) markup {
 		el("ul", attrs{"class", "lanes"}, each(q.Lanes, func(l laneView) markup {
 			return el("li", nil, el("span", nil, text(l.Name)), bar(l.Percent), el("span", attrs{"class", "number"}, text(l.Count)))
 		})),
+		passed,
 		dropped,
 	)
 }

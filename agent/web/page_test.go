@@ -86,6 +86,10 @@ func TestPageOfOtherVerdicts(t *testing.T) {
 			st.Queue.Recovery = &agent.RecoveryStatus{Damage: "checksum", SetAside: "/data/queue.db.damaged-1", Saved: 1204, Lost: 3}
 			st.Queue.Dropped = map[string]uint64{"purged": 1, "damaged": 3, "full": 2}
 		}, []string{"Waiting on disk", "damaged: 1 204 saved, 3 lost. It is now /data/queue.db.damaged-1.", "damaged 3", "full 2", "purged 1"}},
+		"a message that nothing gets past": {func(st *agent.Status) {
+			st.Delivery.PassedOver = []agent.SuspectStatus{{Seq: 17, Topic: "site/pump", Since: noon.Add(-time.Hour)}}
+			st.Delivery.SetAside = &agent.SuspectStatus{Seq: 9, Topic: "site/log", Since: noon.Add(-time.Minute)}
+		}, []string{"Passed over by others", "Message 17", "site/pump", "for 1 h", "last set aside", "message 9 on site/log", "1 min ago"}},
 		"outage that lasts": {func(st *agent.Status) {
 			st.Outages = []agent.Outage{{From: noon.Add(-time.Hour), Cause: agent.CausePIN}}
 		},
@@ -108,6 +112,7 @@ func TestPageOfOtherVerdicts(t *testing.T) {
 func hostile(now time.Time) agent.Status {
 	const evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>' onmouseover=alert(1) \r\n\r\nevent: evil\r\ndata: x\u2028\u202e\x00\xff{{.}}"
 	st := searching(now)
+	st.Delivery.PassedOver, st.Delivery.SetAside = []agent.SuspectStatus{{Topic: evil}}, &agent.SuspectStatus{Topic: evil}
 	st.Device, st.Version, st.Reason = evil, evil, evil
 	st.Link.Kind, st.Link.Broker, st.Link.Steps[2].Why = evil, evil, evil
 	st.Link.Modem = &agent.ModemStatus{Model: evil, Operator: evil, Registration: evil, IP: evil}

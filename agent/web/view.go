@@ -59,6 +59,8 @@ type queueView struct {
 	Dropped  []fact
 	Error    string
 	Recovery string // what became of a damaged file
+
+	PassedOver []fact // messages that others pass
 }
 
 type laneView struct {
@@ -178,6 +180,12 @@ func newQueueView(st agent.Status) queueView {
 	}
 	if r := q.Recovery; r != nil {
 		v.Recovery = "The queue's file was damaged: " + count(r.Saved) + " saved, " + r.LostWords() + ". It is now " + visible(r.SetAside) + "."
+	}
+	for _, s := range st.Delivery.PassedOver {
+		v.PassedOver = append(v.PassedOver, fact{Name: "Message " + count(s.Seq), Value: visible(s.Topic), Note: "for " + span(st.Time.Sub(s.Since))})
+	}
+	if s := st.Delivery.SetAside; s != nil {
+		v.Dropped = append(v.Dropped, fact{Name: "last set aside", Value: "message " + count(s.Seq) + " on " + visible(s.Topic), Note: span(st.Time.Sub(s.Since)) + " ago"})
 	}
 	for _, lane := range byName(q.Lanes, "alarm", "normal", "bulk") {
 		n := q.Lanes[lane]

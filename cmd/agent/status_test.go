@@ -93,6 +93,7 @@ func TestStatusFitsAScreen(t *testing.T) {
 	st.Link.Modem.Operator, st.Link.Steps[3].Why = long, long
 	st.Link.Keepalive = &agent.KeepaliveStatus{IntervalSeconds: 270}
 	st.Queue.Dropped = map[string]uint64{"expired": 123456, "full": 99, "purged": 1234567, "age": 3, "damaged": 12, "poison": 0}
+	st.Delivery.SetAside = &agent.SuspectStatus{Seq: 123456, Topic: long, Since: now}
 	st.Queue.Recovery = &agent.RecoveryStatus{Damage: long, SetAside: "/var/lib/fieldpost/" + strings.Repeat("x", 80), Saved: 12, Lost: 3}
 	st.Sources = nil
 	for i := range 24 {

@@ -165,6 +165,9 @@ func queueFacts(st agent.Status) []fact {
 	if len(dropped) > 0 {
 		facts = append(facts, fact{"  dropped", strings.Join(dropped, ", ")})
 	}
+	if s := st.Delivery.SetAside; s != nil {
+		facts = append(facts, fact{"  set aside", fmt.Sprintf("message %d, %s ago, on %s", s.Seq, agent.Span(st.Time.Sub(s.Since)), s.Topic)})
+	}
 	if r := q.Recovery; r != nil {
 		facts = append(facts, fact{"  damaged", fmt.Sprintf("%d saved, %s; the damaged file is now", r.Saved, r.LostWords())},
 			fact{"", clipFront(r.SetAside, statusColumns-statusLabels-1)})

@@ -17,7 +17,7 @@ import (
 var sayingFiles = []string{
 	"gsmnet/bringup.go", "gsmnet/dial.go", "gsmnet/network.go", "gsmnet/pdp.go", "gsmnet/sim.go", "gsmnet/reset.go", "gsmnet/restart.go",
 	"gsmnet/urc.go", "gsmnet/port.go", "gsmnet/gpio_linux.go", "gsmnet/loop.go", "gsmnet/socket.go", "gsmnet/storm.go",
-	"mqttconn/errors.go", "mqttconn/certificate.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/account.go",
+	"mqttconn/errors.go", "mqttconn/certificate.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/passed.go", "agent/account.go",
 	"agent/source/listen.go", "agent/source/serialport.go", "agent/source/process.go", "agent/source/users.go",
 	"agent/web/control/error.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
 }
