@@ -19,7 +19,7 @@ var sayingFiles = []string{
 	"gsmnet/urc.go", "gsmnet/port.go", "gsmnet/gpio_linux.go", "gsmnet/loop.go", "gsmnet/socket.go", "gsmnet/storm.go",
 	"mqttconn/errors.go", "mqttconn/certificate.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/passed.go", "agent/account.go",
 	"agent/source/listen.go", "agent/source/serialport.go", "agent/source/process.go", "agent/source/users.go",
-	"agent/web/control/error.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
+	"agent/web/control/error.go", "agent/web/control/rights.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
 }
 
 // shortestSentence is in words: what is shorter is a part of one, or wraps another error.

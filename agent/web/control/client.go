@@ -148,7 +148,7 @@ func (c *Client) failure(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: %s belongs to another user: run the command as the agent's user or as root: %w", ErrUnreachable, c.path, err)
+		return forbidden(c.path)
 	}
 	return fmt.Errorf("%w: the agent on %s doesn't answer: %w", ErrUnreachable, c.path, err)
 }
