@@ -62,14 +62,9 @@ func beside(ctx context.Context, s setup, ask func(context.Context, *control.Cli
 	client := control.NewClient(s.ControlSocket())
 	for {
 		err := ask(ctx, client)
-		var refusal *control.Error
 		switch {
-		case errors.As(err, &refusal) && refusal.Temporary():
-			return &exitError{exitTemporary, err}
-		case errors.Is(err, control.ErrUnreachable):
-			return &exitError{exitUnreachable, err}
 		case !errors.Is(err, control.ErrNotRunning):
-			return err
+			return agentError(err)
 		case s.broken != nil: // the agent has ended meanwhile
 			return s.broken
 		}

@@ -18,6 +18,7 @@ type exitSites struct {
 	fileAsDir   string // data_dir is a file
 	below       string // data_dir is below a file
 	wrongKey    string
+	endless     string // data_dir is a link to itself
 	noSuchFile  string
 	unreachable string // something else answers on the socket
 }
@@ -35,6 +36,10 @@ func newExitSites(t *testing.T) exitSites {
 		wrongKey:    writeFile(t, filepath.Join(dir, "key.yaml"), "devcie: pump-07\n"),
 		noSuchFile:  filepath.Join(dir, "missing.yaml"),
 		unreachable: config("hung.yaml", t.TempDir()),
+		endless:     config("endless.yaml", filepath.Join(dir, "endless")),
+	}
+	if err := os.Symlink("endless", filepath.Join(dir, "endless")); err != nil {
+		t.Fatal(err)
 	}
 	// It hangs up on everybody who asks.
 	l, err := net.Listen("unix", filepath.Join(dataDirOf(t, s.unreachable), "control.sock"))
@@ -128,6 +133,8 @@ func TestExitCodes(t *testing.T) {
 		{exitUnreachable, "status -c " + s.unreachable, "can't be reached"},
 		{exitUnreachable, "send a 1 -c " + s.unreachable, "can't be reached"},
 		{exitUnreachable, "queue stats -c " + s.unreachable, "can't be reached"},
+		{exitUnreachable, "reconnect -c " + s.unreachable, "can't be reached"},
+		{exitUnreachable, "modem at AT -c " + s.unreachable, "can't be reached"},
 	}
 	for _, command := range configured {
 		rows = append(rows, row{exitConfig, command + " -c " + s.noSuchFile, "config init"}, row{exitConfig, command + " -c " + s.wrongKey, "devcie"})
@@ -136,6 +143,9 @@ func TestExitCodes(t *testing.T) {
 		for _, command := range []string{"run", "status", "send a 1", "queue stats"} {
 			rows = append(rows, row{exitConfig, command + " -c " + conf, "plain"})
 		}
+	}
+	for _, command := range []string{"run", "status", "send a 1", "queue stats"} {
+		rows = append(rows, row{exitConfig, command + " -c " + s.endless, "too many levels of symbolic links"})
 	}
 	for _, r := range rows {
 		stdout, stderr, code := call(t, strings.Fields(r.args)...)

@@ -49,12 +49,8 @@ func modemError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case !errors.As(err, &ce):
-		return &exitError{exitFailed, err}
-	case ce.Code == control.CodeInvalid:
+	case errors.As(err, &ce) && ce.Code == control.CodeInvalid:
 		return &exitError{exitUsage, err}
-	case ce.Temporary():
-		return &exitError{exitTemporary, err}
 	}
-	return &exitError{exitFailed, err}
+	return agentError(err)
 }

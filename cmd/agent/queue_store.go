@@ -59,12 +59,8 @@ func storeError(err error) error {
 	if err == nil {
 		return nil
 	}
-	var refusal *control.Error
-	switch {
-	case errors.As(err, &refusal) && refusal.Temporary():
-		return &exitError{exitTemporary, err}
-	case errors.Is(err, control.ErrNotRunning), errors.Is(err, control.ErrUnreachable):
-		return &exitError{exitUnreachable, err}
+	if err := agentError(err); errors.As(err, new(*exitError)) {
+		return err
 	}
 	for _, passing := range []error{queue.ErrFull, queue.ErrDiskFull, queue.ErrReadOnly, queue.ErrFailed} {
 		if errors.Is(err, passing) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -23,11 +22,8 @@ from the broker and connects again. What is in the queue is not touched. "fieldp
 				return err
 			}
 			err = control.NewClient(cfg.ControlSocket()).Reconnect(cmd.Context())
-			if errors.Is(err, control.ErrNotRunning) {
-				return &exitError{exitUnreachable, err}
-			}
 			if err != nil {
-				return err
+				return agentError(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the agent connects; see: fieldpost status")
 			return nil

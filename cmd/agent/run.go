@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"io/fs"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -101,20 +98,6 @@ func sayReady(ctx context.Context, a *agent.Agent) {
 	if ctx.Err() == nil {
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	}
-}
-
-// startError gives a failed start its exit code.
-func startError(err error) error {
-	var locked *queue.LockedError
-	switch {
-	case errors.As(err, new(*exitError)):
-		return err
-	case errors.As(err, &locked):
-		return &exitError{exitTemporary, err}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.As(err, new(*config.Error)), errors.As(err, new(*config.Unusable)):
-		return &exitError{exitConfig, err}
-	}
-	return &exitError{exitTemporary, err}
 }
 
 // feedWatchdog tells the service manager that the agent works, as long as the queue answers.
