@@ -44,6 +44,7 @@ type HTTP struct {
 	cfg       HTTPConfig
 	tally     tally
 	shares    *shares
+	batches   turn // taken by each batch under way
 	admission atomic.Pointer[admission]
 }
 
@@ -68,7 +69,11 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 	if cfg.Sink == nil || cfg.Address == "" {
 		return nil, errors.New("source: HTTP needs a Sink and an Address")
 	}
-	s := &HTTP{cfg: cfg, shares: newShares(cfg.Rate, maxBatch, max(maxBatchBytes, cfg.Limits.maxPayload()+maxTopic))}
+	s := &HTTP{
+		cfg:     cfg,
+		shares:  newShares(cfg.Rate, maxBatch, max(maxBatchBytes, cfg.Limits.maxPayload()+maxTopic)),
+		batches: make(turn, maxBatches),
+	}
 	s.Admit(cfg.Token, cfg.Hosts)
 	s.tally.listening(s.Name(), cfg.Address)
 	return s, nil
@@ -102,7 +107,7 @@ func (s *HTTP) Run(ctx context.Context) error {
 		Handler:           s.handler(log, ln.Addr().String()),
 		ReadHeaderTimeout: connectTimeout,
 		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + acceptTimeout,
+		WriteTimeout:      bodyTimeout + 2*acceptTimeout, // a batch may wait for its turn, and then for the disk
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(log, "", 0),

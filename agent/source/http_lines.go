@@ -14,6 +14,8 @@ const (
 	maxBatch = 1000
 	// maxBatchBytes is what a request with a batch may cost in memory.
 	maxBatchBytes = 1 << 20
+	// maxBatches are read and stored at a time. One takes 5 MiB until its memory is collected; 64 took more than the unit allows.
+	maxBatches = 8
 )
 
 // A line is one message of a batch. What it leaves out comes from the query.

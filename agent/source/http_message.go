@@ -24,7 +24,7 @@ const messagesPath = "/v1/messages"
 // topic of three levels.
 func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 	return s.guard(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		read, ok := s.reader(r.URL.EscapedPath())
+		read, batch, ok := s.reader(r.URL.EscapedPath())
 		if !ok {
 			fail(w, http.StatusNotFound, "not_found", "there is nothing at "+r.URL.Path, "use POST /v1/messages/TOPIC")
 			return
@@ -38,6 +38,15 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 			fail(w, http.StatusUnsupportedMediaType, "unsupported_media_type", "the content coding is "+coding, "send the body as it is")
 			return
 		}
+		ctx, cancel := context.WithTimeout(r.Context(), acceptTimeout)
+		defer cancel()
+		if batch {
+			if !s.batches.take(ctx.Done()) {
+				s.answer(w, log, 1, errors.New("source: too many batches are on their way at once"))
+				return
+			}
+			defer s.batches.pass()
+		}
 		msgs, err := read(w, r)
 		if err != nil {
 			s.answer(w, log, max(len(msgs), 1), err)
@@ -47,7 +56,7 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 			s.slowDown(w, len(msgs), wait)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), acceptTimeout)
+		ctx, cancel = context.WithTimeout(r.Context(), acceptTimeout) // anew: what came before is not the disk's fault
 		defer cancel()
 		first, err := s.cfg.Sink.Accept(ctx, msgs...)
 		if err != nil {
@@ -62,18 +71,19 @@ func (s *HTTP) handler(log zerolog.Logger, address string) http.Handler {
 // A readFunc returns the messages of a request, checked.
 type readFunc func(http.ResponseWriter, *http.Request) ([]queue.Message, error)
 
-// reader returns what reads the requests at a path.
-func (s *HTTP) reader(escapedPath string) (readFunc, bool) {
+// reader returns what reads the requests at a path, and whether they may hold many messages.
+func (s *HTTP) reader(escapedPath string) (read readFunc, batch, ok bool) {
 	if escapedPath == influxPath {
-		return s.readInflux, true
+		return s.readInflux, true, true
 	}
 	rest, ok := strings.CutPrefix(escapedPath, messagesPath)
 	if !ok || rest != "" && rest[0] != '/' {
-		return nil, false
+		return nil, false, false
 	}
+	topic := strings.TrimPrefix(rest, "/")
 	return func(w http.ResponseWriter, r *http.Request) ([]queue.Message, error) {
-		return s.read(w, r, strings.TrimPrefix(rest, "/"))
-	}, true
+		return s.read(w, r, topic)
+	}, topic == "", true
 }
 
 // unsupported is a content type that has no meaning here.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -289,5 +290,45 @@ func TestHTTPLongHeader(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != 431 || len(s.all()) != 0 {
 		t.Errorf("got %s, want 431", resp.Status)
+	}
+}
+
+// TestBatchesAreFewAtATime has more batches come at once than there is memory for.
+func TestBatchesAreFewAtATime(t *testing.T) {
+	const batches, most = 20, 8
+	_, s, url := newHTTP(t, influx(t, "{measurement}"))
+	s.block()
+	var group sync.WaitGroup
+	for i := range batches {
+		group.Go(func() {
+			path, body := "/v1/messages", `{"topic":"a","payload":"1"}`
+			if i%2 == 0 {
+				path, body = "/v1/influx", "m v=1"
+			}
+			if resp, a := do(t, "POST", url+path, body, ndjson); resp.StatusCode != http.StatusAccepted {
+				t.Errorf("a batch got %s: %s, want it taken in its turn", resp.Status, a.Error)
+			}
+		})
+	}
+	for range most {
+		<-s.entered
+	}
+	select {
+	case <-s.entered:
+		t.Errorf("more than %d batches are on their way at a time", most)
+	case <-time.After(50 * time.Millisecond):
+	}
+	group.Go(func() {
+		if resp, _ := do(t, "POST", url+"/v1/messages/single", "1"); resp.StatusCode != http.StatusAccepted {
+			t.Errorf("a single message got %s, want it taken beside the batches", resp.Status)
+		}
+	})
+	<-s.entered // the single one has no turn to wait for
+	for range batches + 1 {
+		s.gate <- struct{}{}
+	}
+	group.Wait()
+	if got, want := len(s.all()), batches+1; got != want {
+		t.Errorf("got %d messages, want %d", got, want)
 	}
 }

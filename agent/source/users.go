@@ -87,7 +87,7 @@ func ParseUsers(name string, data []byte) (*Users, error) {
 	return u, nil
 }
 
-// A turn is held by one at a time.
+// A turn is held by as many at a time as it has room for.
 type turn chan struct{}
 
 // take waits for the turn, and returns false when gone comes first.
