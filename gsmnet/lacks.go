@@ -9,6 +9,26 @@ type lacks struct {
 	buffer    bool // it refuses AT+QINDI=1: received data is pushed (G2.9)
 	address   bool // it doesn't tell its address
 	addresses int  // refusals of that question
+	reads     int  // AT+QIRD gives no more than this at a time; 0: maxRead
+}
+
+// minRead is the least that is asked of AT+QIRD: what refuses this is no firmware that only wants smaller reads.
+const minRead = 128
+
+// mostRead is how much to ask of AT+QIRD.
+func (l *lacks) mostRead() int {
+	if l.reads == 0 {
+		return maxRead
+	}
+	return l.reads
+}
+
+// readsLess notes that so much was refused on a connection that stands.
+func (l *lacks) readsLess(refused int) {
+	if refused <= minRead { // for another reason
+		return
+	}
+	l.reads = min(l.mostRead(), max(refused/2, minRead))
 }
 
 // supposed is the state of a stack that doesn't tell it, from what was done: dropped before, or brought up.

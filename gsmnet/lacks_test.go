@@ -51,6 +51,8 @@ func TestFM23_ModulesThatLackCommands(t *testing.T) {
 		"data and CR LF":           {ReadEnd: "crlf"},
 		"data and OK glued":        {ReadEnd: "glued"},
 		"empty read tells 0":       {ReadZero: true},
+		"reads of 512":             {ReadMax: 512},
+		"reads of 200":             {ReadMax: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -190,7 +190,7 @@ func (m *Modem) read(s *socket) {
 		return
 	}
 	idle := !s.readDue
-	most := min(maxRead, s.conn.readRoom())
+	most := min(m.owner.lacks.mostRead(), s.conn.readRoom())
 	s.readDue = false // an announcement that comes from now on counts again
 	r, err := m.do(at.Command{
 		Line: fmt.Sprintf("AT+QIRD=0,1,0,%d", most), Accept: readReply, Counted: true, Timeout: m.cfg.CommandTimeout,
@@ -206,7 +206,7 @@ func (m *Modem) read(s *socket) {
 	case err == nil:
 		m.readDone(s, r, most, idle)
 	case isRefusal(err):
-		m.readRefused(s)
+		m.readRefused(s, most)
 	default:
 		// The data may have been under way: it is gone, and a stream with a hole is no stream.
 		m.breakSocket(CauseLink, errors.New("received data was lost on the serial line"))
@@ -241,8 +241,9 @@ func (m *Modem) readDone(s *socket, r at.Reply, most int, idle bool) {
 	}
 }
 
-// readRefused: the socket is gone, or the module is not ready for a moment after the connect.
-func (m *Modem) readRefused(s *socket) {
+// readRefused: the socket is gone, the module is not ready for a moment after the connect, or it gives less at a time. What was refused
+// once is asked once more; from then on half of it, so that patience reaches down to minRead.
+func (m *Modem) readRefused(s *socket, most int) {
 	const patience = 5
 	s.readErrors++
 	if s.remoteClosed {
@@ -256,6 +257,9 @@ func (m *Modem) readRefused(s *socket) {
 	if s.readErrors >= patience {
 		m.breakSocket(CauseLink, errors.New("the module gives no received data"))
 		return
+	}
+	if s.readErrors > 1 {
+		m.owner.lacks.readsLess(most)
 	}
 	s.readDue, s.readAt = false, time.Now().Add(retrySend)
 }
