@@ -21,13 +21,14 @@ type health struct {
 	Reason  string        `json:"reason"`
 }
 
-// healthz says whether the process should live on: not connected is no reason to restart it, failed storage is.
+// healthz says whether the process should live on: failed storage is a reason to restart it. No connection is none, nor a disk that is
+// full or read-only: a restart frees no room, and delivery, which does, would begin anew.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	st := s.cfg.Status()
-	answer(w, st, st.Queue.Error == "" && st.Queue.Refusing == "")
+	answer(w, st, st.Queue.Error == "")
 }
 
-// readyz says whether messages flow, or may be expected to soon.
+// readyz says whether readings are taken in and messages flow, or may be expected to soon.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	st := s.cfg.Status()
 	starting := st.StartedAt != nil && st.Time.Sub(*st.StartedAt) < s.cfg.ReadyGrace

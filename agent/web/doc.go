@@ -7,7 +7,7 @@
 //	POST /api/v1/actions/NAME   what the page has buttons for, only where a token is asked for
 //	GET /metrics                Prometheus text format
 //	GET /healthz                200 while the process works and its storage has not failed
-//	GET /readyz                 200 while a session stands, or the agent has just started
+//	GET /readyz                 200 while a session stands, or the agent has just started, and the disk takes readings
 //
 // It promises to change nothing but by those actions, which are done for requests that bring the token and don't come from
 // another site. It answers only to names that were given to it
