@@ -1,7 +1,6 @@
 package agent_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/queue"
 )
 
@@ -37,34 +35,18 @@ func TestWhatIsDroppedMeanwhileIsNotSent(t *testing.T) {
 // After a crash the same messages are in the same packet, under the same packet id.
 func TestAGatheredFlightIsMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var resumes [][]agent.Resume
 		s := newSession()
-		l := newLink()
-		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
-			if resumes = append(resumes, resume); len(resumes) == 1 {
-				return nil, errLost
-			}
-			for _, r := range resume {
-				r.Message.Seq = r.Flight.Seq
-				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
-			}
-			return s, nil
-		}
+		l, resumes := resumingLink(s)
 		a, q, stop := run(t, l, batching)
 		accept(t, a, numbered(0, "a", 1, 8)...)
-		for _, f := range []queue.Flight{
-			{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}, Received: true}, {Seq: 6, PacketID: 9, More: []uint64{7}},
-		} {
-			if err := q.SaveFlight(t.Context(), f, true); err != nil {
-				t.Fatal(err)
-			}
-		}
+		saveFlights(t, q, queue.Flight{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, queue.Flight{Seq: 4, PacketID: 8, More: []uint64{5}, Received: true},
+			queue.Flight{Seq: 6, PacketID: 9, More: []uint64{7}})
 		if err := q.Drop(queue.ReasonPurged, 6, 7); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		last := resumes[len(resumes)-1]
+		last := resumes()
 		if len(last) != 2 || last[0].Flight.PacketID != 7 || last[1].Flight.PacketID != 8 || !last[1].Flight.Received {
 			t.Fatalf("resumed %+v, want the flights of packets 7 and 8", last)
 		}
@@ -94,26 +76,12 @@ func TestAGatheredFlightIsMadeAgain(t *testing.T) {
 func TestWhatGoesAnewIsNotOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSession()
-		l := newLink()
-		attempts := 0
-		l.connect = func(_ context.Context, resume []agent.Resume, _ agent.Report) (agent.Session, error) {
-			if attempts++; attempts == 1 {
-				return nil, errLost
-			}
-			for _, r := range resume {
-				r.Message.Seq = r.Flight.Seq
-				s.resumed = append(s.resumed, &receipt{message: r.Message, more: r.Flight.More, done: make(chan struct{})})
-			}
-			return s, nil
-		}
+		l, _ := resumingLink(s)
 		a, q, stop := run(t, l, batching)
 		accept(t, a, numbered(0, "a", 1, 5)...)
 		accept(t, a, queue.Message{Topic: "b", QoS: 2, Payload: []byte("6")})
-		for _, f := range []queue.Flight{{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, {Seq: 4, PacketID: 8, More: []uint64{5}}, {Seq: 6, PacketID: 9}} {
-			if err := q.SaveFlight(t.Context(), f, true); err != nil {
-				t.Fatal(err)
-			}
-		}
+		saveFlights(t, q, queue.Flight{Seq: 1, PacketID: 7, More: []uint64{2, 3}}, queue.Flight{Seq: 4, PacketID: 8, More: []uint64{5}},
+			queue.Flight{Seq: 6, PacketID: 9})
 		if err := q.AddAttempts(1, 2, 3); err != nil {
 			t.Fatal(err)
 		}
