@@ -13,14 +13,20 @@ import (
 )
 
 // sayingFiles are where the sentences are made that status, doctor, the page and the log show to an operator: patterns of files. What is
-// wrong with the configuration or the command line is not among them: it is told with its place and its remedy.
+// wrong with the command line is not among them: it is told with its remedy.
 var sayingFiles = []string{
 	"gsmnet/bringup.go", "gsmnet/dial.go", "gsmnet/network.go", "gsmnet/pdp.go", "gsmnet/sim.go", "gsmnet/reset.go", "gsmnet/restart.go",
 	"gsmnet/urc.go", "gsmnet/port.go", "gsmnet/gpio_linux.go", "gsmnet/loop.go", "gsmnet/socket.go", "gsmnet/storm.go",
 	"mqttconn/errors.go", "mqttconn/certificate.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/passed.go", "agent/account.go",
-	"agent/source/listen.go", "agent/source/serialport.go", "agent/source/process.go", "agent/source/users.go",
+	"agent/source/*.go", "agent/source/reading/*.go", "agent/source/registers/*.go", "agent/source/sysfs/*.go",
 	"agent/web/control/error.go", "agent/web/control/rights.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
 }
+
+// configFiles are where the sentences about the configuration are made, each of which is told with its place and often a hint.
+var configFiles = []string{"agent/config/*.go"}
+
+// configSection is the part of the page with the headings for those: a heading stands for a family, since … in it stands for any words.
+const configSection = "## The configuration file"
 
 // shortestSentence is in words: what is shorter is a part of one, or wraps another error.
 const shortestSentence = 4
@@ -29,29 +35,69 @@ const shortestSentence = 4
 var noSentences = []string{
 	"set up the context", "open the serial port", "get the SIM ready", "given up by the caller", "it was asked for", "let EMERG_OFF go", "restarted by this program", "never … since the start", "learned: … was too long",
 	"all but alarms waits", "… of … MB this month", "until the clock is set and a new month has begun", "datagrams have no bounds in transparent mode: use command mode",
+	"exec needs a Command", "… needs a Sink and a Name", "HTTP needs a Sink and an Address", "MQTT needs a Sink and an Address", "serial needs a Port",
+	"sysfs needs an Interval", "tail needs a Store and a Path", "modbus needs either an Address or a Bus, and an Interval, a Timeout and Registers",
+	// What an HTTP client is told to do, beside what is wrong.
+	"send the body as it is", "use POST /v1/messages/TOPIC", "correct it; it would be refused again", "send less at a time, or raise limits.max_payload",
+	"send it with Content-Type: application/x-ndjson", "send it from a program", "address it by its IP address", "keep it and try again",
+	"send it again after Retry-After seconds, or raise limits.client_messages and limits.client_bytes",
+	"keep it and try again when the link has drained the queue", "send the header Authorization: Bearer TOKEN with the token of sources.http",
+	// Hints, and parts of a message.
+	"use at most … letters, digits, '-', '_' and '.', since it becomes part of topics", "name the value with letters, digits, '-', '_' and '.'",
+	"/sys/bus/iio/devices", "/sys/bus/w1/devices", "a reply that can't be written", "did you mean …? It stands in another section",
 }
 
-// TestEveryErrorHasItsHeading wants docs/troubleshoot.md to name each sentence as it is printed, with … for what varies.
+// TestEveryErrorHasItsHeading wants docs/troubleshoot.md to name each sentence as it is printed, with … for what varies, or a family of
+// them with … for all that is not the same.
 func TestEveryErrorHasItsHeading(t *testing.T) {
-	page := headings(read(t, "docs/troubleshoot.md"))
-	said := sentences(t)
+	before, rest, found := strings.Cut(read(t, "docs/troubleshoot.md"), configSection)
+	if !found {
+		t.Fatalf("docs/troubleshoot.md has no %q", configSection)
+	}
+	about, after, _ := strings.Cut(rest, "\n## ")
+	checkHeadings(t, headings(before+"\n## "+after), sentences(t, sayingFiles, literals), 180)
+	checkHeadings(t, headings(about), sentences(t, configFiles, problems), 100)
+}
+
+// checkHeadings compares a page with what is said; at least so many sentences have to be found.
+func checkHeadings(t *testing.T, page, said map[string]string, least int) {
+	t.Helper()
+	used := make(map[string]bool)
 	count := 0
 	for text, file := range said {
+		under := headingOf(page, text)
+		for _, h := range under {
+			used[h] = true
+		}
 		if len(words.FindAllString(text, -1)) < shortestSentence || slices.Contains(noSentences, text) {
 			continue
 		}
-		if count++; page[text] == "" {
+		if count++; !slices.ContainsFunc(under, func(h string) bool { return page[h] != "" }) {
 			t.Errorf("docs/troubleshoot.md has no heading, or nothing below it: %s\n### %s", file, text)
 		}
 	}
 	for text := range page {
-		if said[text] == "" {
+		if !used[text] {
 			t.Errorf("docs/troubleshoot.md: no code says %q any more", text)
 		}
 	}
-	if count < 100 {
+	if count < least {
 		t.Errorf("%d sentences found: that can't be all", count)
 	}
+}
+
+// headingOf returns the headings that a sentence belongs to.
+func headingOf(page map[string]string, text string) (under []string) {
+	for h := range page {
+		parts := strings.Split(h, "…")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		if regexp.MustCompile("^" + strings.Join(parts, ".+") + "$").MatchString(text) {
+			under = append(under, h)
+		}
+	}
+	return under
 }
 
 // headings returns the page's headings of the third level with the text below each; headings in a row share theirs.
@@ -78,11 +124,11 @@ func headings(page string) map[string]string {
 	return found
 }
 
-// sentences returns what is said, each with the file that says it.
-func sentences(t *testing.T) map[string]string {
+// sentences returns what is said in files, each with the file that says it.
+func sentences(t *testing.T, patterns []string, of func(*testing.T, string) []string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
-	for _, pattern := range sayingFiles {
+	for _, pattern := range patterns {
 		files, err := filepath.Glob("../../" + pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no file %s: %v", pattern, err)
@@ -91,7 +137,7 @@ func sentences(t *testing.T) map[string]string {
 			if strings.HasSuffix(file, "_test.go") {
 				continue
 			}
-			for _, text := range literals(t, file) {
+			for _, text := range of(t, file) {
 				found[sentence(text)] = strings.TrimPrefix(file, "../../")
 			}
 		}
@@ -103,7 +149,7 @@ var (
 	words = regexp.MustCompile(`[\pL\d][\pL\d'+,=-]*`)
 	verb  = regexp.MustCompile(`%[-+# .0-9]*[a-zA-Z]`)
 	// A wrapped cause varies; so does a name in front.
-	wrapped = regexp.MustCompile(`^((source|control|queue|sysnet|gsmnet|mqttconn|…|…: …): )+|(: …|: | \(….*\))+$`)
+	wrapped = regexp.MustCompile(`^((source|reading|registers|sysfs|control|queue|sysnet|gsmnet|mqttconn|…|…: …): )+|(: …|: | \(….*\))+$`)
 )
 
 // sentence is a literal as the page names it.
@@ -145,6 +191,41 @@ func literals(t *testing.T, file string) (texts []string) {
 			if of, ok := n.Type.(*ast.MapType); ok && len(n.Elts) > 0 {
 				if _, ok := of.Value.(*ast.Ident); ok {
 					take(n.Elts...)
+				}
+			}
+		}
+		return true
+	})
+	return texts
+}
+
+// problems are the strings that a file of package config makes the messages of problems of; what is a key or a hint is none.
+func problems(t *testing.T, file string) (texts []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(e ast.Expr) {
+		if text, ok := literal(t, e); ok {
+			texts = append(texts, text)
+		}
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			switch name := called(n); {
+			case name == "fail" && len(n.Args) >= 3: // key, hint, format
+				take(n.Args[2])
+			case name == "fail" || name == "Errorf" || name == "New":
+				take(n.Args[0])
+			}
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Message" {
+				if call, ok := n.Value.(*ast.CallExpr); ok && called(call) == "Sprintf" {
+					take(call.Args[0])
+				} else {
+					take(n.Value)
 				}
 			}
 		}
@@ -199,6 +280,9 @@ func TestSentencesAndHeadingsAreFound(t *testing.T) {
 	page := headings("## a\n### one\n### two\nWhat to do.\n### three\n## b\nelsewhere\n")
 	if page["one"] == "" || page["two"] == "" || page["three"] != "" {
 		t.Errorf("got %q, want the text for one and two, and none for three", page)
+	}
+	if got := headingOf(map[string]string{"is missing: …": "", "… of them": "", "is": ""}, "is missing: write it"); len(got) != 1 || got[0] != "is missing: …" {
+		t.Errorf("a sentence of a family: got %q, want that of what is missing", got)
 	}
 	for literal, want := range map[string]string{
 		"queue: lock %s: %w; it needs more":     "lock …: …; it needs more",
