@@ -98,5 +98,7 @@ func (l *fileLock) release() error {
 	if l.f == nil {
 		return nil // of shareLock
 	}
-	return l.f.Close()
+	// A child between fork and exec holds a copy of the descriptor, and with it the lock unless that is given up by name: flock(2).
+	err := unix.Flock(int(l.f.Fd()), unix.LOCK_UN)
+	return errors.Join(err, l.f.Close())
 }
