@@ -19,7 +19,7 @@ var sayingFiles = []string{
 	"gsmnet/urc.go", "gsmnet/port.go", "gsmnet/gpio_linux.go", "gsmnet/loop.go", "gsmnet/socket.go", "gsmnet/storm.go",
 	"mqttconn/errors.go", "mqttconn/certificate.go", "mqttconn/mixup.go", "agent/sysnet/dial.go", "agent/verdict.go", "agent/passed.go", "agent/account.go",
 	"agent/source/*.go", "agent/source/reading/*.go", "agent/source/registers/*.go", "agent/source/sysfs/*.go",
-	"agent/web/control/error.go", "agent/web/control/rights.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "cmd/agent/doctor.go",
+	"agent/web/control/error.go", "agent/web/control/rights.go", "queue/errors.go", "queue/recover.go", "queue/store.go", "queue/lock.go", "queue/readonly.go", "cmd/agent/doctor.go",
 }
 
 // configFiles are where the sentences about the configuration are made, each of which is told with its place and often a hint.
