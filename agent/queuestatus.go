@@ -24,7 +24,7 @@ func QueueStatusOf(q *queue.Queue) QueueStatus {
 		st.Dropped[string(loss.Reason)] += loss.Messages
 	}
 	if r := q.Recovery(); r != nil {
-		st.Recovery = &RecoveryStatus{Damage: r.Damage.Error(), SetAside: r.SetAside, Saved: uint64(r.Saved), Lost: uint64(r.Lost), More: r.More}
+		st.Recovery = &RecoveryStatus{Damage: r.Damage.Error(), SetAside: r.SetAside, Saved: uint64(r.Saved), Lost: uint64(r.Lost), Unsure: uint64(r.Unsure), More: r.More}
 	}
 	if err := q.Refusing(); err != nil {
 		st.Refusing = strings.TrimPrefix(err.Error(), "queue: ")

@@ -112,22 +112,28 @@ type QueueStatus struct {
 
 // RecoveryStatus is what became of a damaged queue file.
 type RecoveryStatus struct {
-	Damage   string `json:"damage"`    // what was found
-	SetAside string `json:"set_aside"` // where the damaged file is
-	Saved    uint64 `json:"saved"`     // messages that are in the new file
-	Lost     uint64 `json:"lost"`      // messages that were seen and could not be read, or are missing in their sequence
-	More     bool   `json:"lost_more"` // an unknown number beside them
+	Damage   string `json:"damage"`      // what was found
+	SetAside string `json:"set_aside"`   // where the damaged file is
+	Saved    uint64 `json:"saved"`       // messages that are in the new file
+	Lost     uint64 `json:"lost"`        // messages that were seen and could not be read, or are missing in their sequence
+	Unsure   uint64 `json:"lost_unsure"` // of Lost: only missing in their sequence, and perhaps delivered before
+	More     bool   `json:"lost_more"`   // an unknown number beside them
 }
 
 // LostWords says how many were lost as far as that is known.
 func (r *RecoveryStatus) LostWords() string {
+	sure := r.Lost - r.Unsure
 	switch {
-	case !r.More:
-		return fmt.Sprintf("%d lost", r.Lost)
-	case r.Lost == 0:
+	case r.More && sure == 0:
 		return "an unknown number lost"
+	case r.More:
+		return fmt.Sprintf("at least %d lost", sure)
+	case r.Unsure == 0:
+		return fmt.Sprintf("%d lost", r.Lost)
+	case sure == 0:
+		return fmt.Sprintf("at most %d lost", r.Lost)
 	}
-	return fmt.Sprintf("at least %d lost", r.Lost)
+	return fmt.Sprintf("at least %d and at most %d lost", sure, r.Lost)
 }
 
 // DeliveryStatus counts messages since the start of the agent.

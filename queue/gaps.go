@@ -7,7 +7,8 @@ type gap struct {
 }
 
 // countGaps counts as lost what is missing in the gaps, after all that can be read was saved. It may count a message that had left
-// the queue before those around it, never too few: what can't be counted is noted as more.
+// the queue before those around it, or one of another lane, since the file doesn't tell whose a sequence was: those are noted as unsure. It
+// never counts too few: what can't be counted is noted as more.
 func (w *wreck) countGaps() {
 	if !w.hurt {
 		return
@@ -40,6 +41,7 @@ func (w *wreck) countGaps() {
 		for seq := g.after + 1; seq < g.before; seq++ {
 			if _, known := w.lost[seq]; !known && !w.saved[seq] {
 				w.lost[seq] = g.lane
+				w.unsure++
 			}
 		}
 	}

@@ -21,9 +21,11 @@ type Recovery struct {
 	SetAside string // where the damaged file is now
 	Saved    int    // messages that are in the new file
 	// Lost counts messages that were seen but fail their checksum, and those whose sequences are missing in what can't be read.
-	// Of the latter one or another may have left the queue before.
 	Lost int
-	More bool // more than Lost were, or may have been, and nobody knows how many
+	// Unsure is how many of Lost are of the latter kind: they may have left the queue before, as those of another lane do whose
+	// sequences lie between.
+	Unsure int
+	More   bool // more than Lost were, or may have been, and nobody knows how many
 }
 
 // Recovery returns what Open had to do about a damaged file; nil if it was whole. Old and new sequences are the same, and
@@ -41,12 +43,13 @@ type notedRecovery struct {
 	SetAside string `json:"set_aside"`
 	Saved    int    `json:"saved"`
 	Lost     int    `json:"lost"`
+	Unsure   int    `json:"unsure"`
 	More     bool   `json:"more"`
 }
 
 // note keeps the Recovery in the new file.
 func (r *Recovery) note(s *store) error {
-	text, err := json.Marshal(notedRecovery{strings.TrimPrefix(r.Damage.Error(), ErrDamaged.Error()), r.SetAside, r.Saved, r.Lost, r.More})
+	text, err := json.Marshal(notedRecovery{strings.TrimPrefix(r.Damage.Error(), ErrDamaged.Error()), r.SetAside, r.Saved, r.Lost, r.Unsure, r.More})
 	if err != nil {
 		return err
 	}
@@ -62,7 +65,7 @@ func loadRecovery(tx *bbolt.Tx) *Recovery {
 	if json.Unmarshal(tx.Bucket(bucketMeta).Get(keyRecovery), &n) != nil {
 		return nil
 	}
-	return &Recovery{fmt.Errorf("%w%s", ErrDamaged, n.Damage), n.SetAside, n.Saved, n.Lost, n.More}
+	return &Recovery{fmt.Errorf("%w%s", ErrDamaged, n.Damage), n.SetAside, n.Saved, n.Lost, n.Unsure, n.More}
 }
 
 // prepareDir makes the folder if need be, and reports what keeps the queue from living there.

@@ -28,7 +28,7 @@ func (q *Queue) salvage(damage error) (*store, error) {
 	if err := createStore(path, q.cfg, true, w.saveAll, func() error { return setAside(path, &w.aside) }); err != nil {
 		return nil, fmt.Errorf("queue: salvage of a damaged file (%v): %w", damage, err)
 	}
-	q.recovery = &Recovery{Damage: damage, SetAside: w.aside, Saved: len(w.saved), Lost: len(w.lost), More: w.more}
+	q.recovery = &Recovery{Damage: damage, SetAside: w.aside, Saved: len(w.saved), Lost: len(w.lost), Unsure: w.unsure, More: w.more}
 	s, err := openStore(path, q.cfg)
 	if err == nil {
 		err = q.recovery.note(s)
@@ -65,6 +65,7 @@ type wreck struct {
 	saved   map[uint64]bool
 	lost    map[uint64]Lane // seen, but not whole, or in a gap
 	gaps    []gap
+	unsure  int // of lost, only missing
 	visited [laneSlots]bool
 	more    bool              // lost, and not to be counted
 	cursors map[string][]byte // whole ones, as stored

@@ -49,7 +49,7 @@ func openQueue(cfg *config.Config, o Options) (*queue.Queue, error) {
 		return nil, err
 	}
 	if r := q.Recovery(); r != nil {
-		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).Bool("more", r.More).
+		log.Error().Err(r.Damage).Str("set_aside", r.SetAside).Int("saved", r.Saved).Int("lost", r.Lost).Int("unsure", r.Unsure).Bool("more", r.More).
 			Msg("the queue's file was damaged; a new one was made from what could be read")
 		if err := q.RecoveryTold(context.Background()); err != nil { // the next start tells it again
 			log.Warn().Err(err).Msg("that can't be noted as told")
