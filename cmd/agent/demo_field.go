@@ -43,6 +43,7 @@ func (d fieldDevice) Accept(ctx context.Context, msgs ...queue.Message) (uint64,
 	return d.Agent().Accept(ctx, msgs...)
 }
 func (d fieldDevice) Status() agent.Status { return d.Agent().Status() }
+func (d fieldDevice) Reconnect()           { d.Agent().Reconnect() }
 
 // startInField wires an agent for the simulated field.
 func startInField(s field.Setup) (field.Device, error) {
@@ -54,6 +55,7 @@ func startInField(s field.Setup) (field.Device, error) {
 	if s.MaxBytes > 0 {
 		cfg.Queue.MaxBytes = config.Size(s.MaxBytes)
 	}
+	cfg.Queue.CommitWait = config.Duration(s.CommitWait)
 	if s.MaxAge > 0 {
 		cfg.Queue.MaxAge = config.Duration(s.MaxAge)
 	}

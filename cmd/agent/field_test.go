@@ -33,7 +33,7 @@ func TestField(t *testing.T) {
 		t.Logf("%+v", judge(t, replay, true))
 		return
 	}
-	runs := 36
+	runs := 32
 	if raceEnabled {
 		runs = 4
 	}

@@ -1,7 +1,6 @@
 package field
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/fieldpost/fieldpost/gsmnet/gsmsim"
@@ -22,8 +21,14 @@ func (w *world) begin(place int, f Fault) error {
 	case Unplugged:
 		w.setDark(true)
 		w.module.Unplug()
-	case SIMOut:
-		w.module.RemoveSIM()
+	case SIMOut, OtherSIM:
+		w.seat()
+	case Purged:
+		w.purge(w.random.IntN(len(w.sensors)))
+	case Asked:
+		if d := w.running(); d != nil {
+			d.Reconnect()
+		}
 	case BrokerNew:
 		w.cloud.forget()
 	case BrokerCuts:
@@ -66,8 +71,8 @@ func (w *world) end(place int) error {
 		return w.fill(false)
 	case f.Kind == Unplugged && !w.has(Unplugged):
 		w.setDark(false)
-	case f.Kind == SIMOut && !w.has(SIMOut):
-		w.module.InsertSIM(gsmsim.SIM{PIN: w.pin})
+	case f.Kind == SIMOut, f.Kind == OtherSIM:
+		w.seat()
 	}
 	w.settle()
 	return nil
@@ -146,6 +151,3 @@ func (w *world) calm() error {
 	w.module.SetFaults(faults)
 	return nil
 }
-
-// flood is how many readings a sensor sends at once when it goes mad.
-func flood(r *rand.Rand) int { return 50 + r.IntN(900) }

@@ -23,6 +23,7 @@ type watchedLog struct {
 	last    time.Time
 	hour    int // since the model began
 	lines   int // in that hour
+	all     int // lines
 }
 
 func (l *watchedLog) Write(p []byte) (int, error) {
@@ -53,6 +54,7 @@ func (l *watchedLog) look(line bool) {
 		return
 	}
 	l.last = now
+	l.all++
 	hour := int(now.Sub(l.model.begin) / time.Hour)
 	if hour != l.hour {
 		l.hour, l.lines = hour, 0
@@ -60,4 +62,11 @@ func (l *watchedLog) look(line bool) {
 	if l.lines++; l.lines == mostLines {
 		l.model.violate("I5", "%d log lines in an hour", mostLines)
 	}
+}
+
+// count is how many lines there were.
+func (l *watchedLog) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
 }

@@ -44,6 +44,10 @@ const (
 	ClockLeaps  Kind = "clock is stepped"    // by a time server that is wrong, and back
 	ClockLost   Kind = "clock lost"          // a power cut, after which it is 1970 for hours
 	TornWrite   Kind = "power cut in a write"
+	OtherSIM    Kind = "sim of another" // whose PIN is another one
+	Pictures    Kind = "large readings" // so many that the queue's file has to shrink after them
+	Purged      Kind = "topic purged"   // by an operator
+	Asked       Kind = "asked to reconnect"
 )
 
 // odds is how often a kind begins, in a month, and how long it lasts at least and at most. The figures are those of a bad
@@ -81,6 +85,10 @@ var odds = []struct {
 	{ClockLeaps, 6, time.Minute, 6 * time.Hour},
 	{ClockLost, 3, 2 * time.Second, 20 * time.Minute},
 	{TornWrite, 8, 2 * time.Second, 5 * time.Minute},
+	{OtherSIM, 3, 20 * time.Minute, 3 * time.Hour},
+	{Pictures, 4, 0, 0},
+	{Purged, 2, 0, 0},
+	{Asked, 4, 0, 0},
 }
 
 const month = 30 * 24 * time.Hour
@@ -123,6 +131,11 @@ func draw(seed uint64, length time.Duration) []Fault {
 		}
 	}
 	ambush(plan, rand.New(rand.NewPCG(seed, 1<<42)), length)
+	for _, f := range plan {
+		if f.Kind == OtherSIM { // nothing but a restart or an hour makes the agent try again
+			plan = append(plan, Fault{Kind: Killed, At: f.At + f.For/2, For: 5 * time.Second})
+		}
+	}
 	if last := 30*time.Minute + time.Duration(rand.New(rand.NewPCG(seed, 1<<43)).Int64N(int64(6*time.Hour))); last < length/4 {
 		plan = append(plan, Fault{Kind: Coverage, At: length - last, For: 2 * last}) // so that there is something to drain at the end
 	}
@@ -131,10 +144,14 @@ func draw(seed uint64, length time.Duration) []Fault {
 }
 
 // ambush moves half of the sudden faults to where they hurt: a moment after the end of one that made a backlog, while it
-// drains. Left to chance, nearly all of them would meet an idle connection.
+// drains, or, for a step of the clock, into an outage. Left to chance, nearly all of them would meet an idle connection.
 func ambush(plan []Fault, r *rand.Rand, length time.Duration) {
 	var drains []time.Duration
+	var outages []Fault
 	for _, f := range plan {
+		if (f.Kind == Coverage || f.Kind == AllGone) && f.For > time.Hour {
+			outages = append(outages, f)
+		}
 		if slices.Contains([]Kind{Coverage, AllGone, Denied, NoName, BrokerDown, BrokerFull}, f.Kind) && f.At+f.For < length {
 			drains = append(drains, f.At+f.For)
 		}
@@ -144,7 +161,12 @@ func ambush(plan []Fault, r *rand.Rand, length time.Duration) {
 	}
 	for i, f := range plan {
 		switch f.Kind {
-		case NATForgets, Context, ModuleBoots, ModuleHangs, SendsFail, AcksFreeze, Unplugged, BrokerNew, BrokerCuts, BrokerStuck, PowerCut, Killed, TornWrite:
+		case ClockLeaps: // where readings wait whose age it may garble
+			if len(outages) > 0 && r.IntN(2) == 0 {
+				o := outages[r.IntN(len(outages))]
+				plan[i].At = o.At + time.Duration(r.Int64N(int64(o.For)))
+			}
+		case NATForgets, Context, Pictures, ModuleBoots, ModuleHangs, SendsFail, AcksFreeze, Unplugged, BrokerNew, BrokerCuts, BrokerStuck, PowerCut, Killed, TornWrite, Purged, Asked:
 			if r.IntN(2) == 0 {
 				plan[i].At = drains[r.IntN(len(drains))] + time.Duration(r.IntN(90_000))*time.Millisecond
 			}

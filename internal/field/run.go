@@ -7,23 +7,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent"
-	"github.com/fieldpost/fieldpost/queue"
 )
 
 // Drain is within what time after the last fault everything has to be in the cloud: the longest wait between two attempts
 // (an hour, after a registration that was denied) and the transfer of what a week without coverage leaves.
 const Drain = 3 * time.Hour
-
-// Bounds of invariant I5 and I9. An hour of the worst faults, each of which ends a session, stays well below mostDials.
-const (
-	mostDials      = 150
-	mostGoroutines = 400
-)
 
 // Options are what a run needs. Replay, Start, Settle and Dir are required.
 type Options struct {
@@ -64,6 +56,9 @@ type Report struct {
 	Lives      int // starts of the agent
 	Connects   int // MQTT connections
 	DrainTook  time.Duration
+	Commits    int    // writes of the queue's file
+	DayDials   int    // most connections of a day, as the module counts them
+	DayLines   int    // most lines of the log of a day
 	AirUp      uint64 // bytes, as the module counts them
 	AirDown    uint64
 	Violations []Violation    // the first of each invariant
@@ -93,7 +88,7 @@ func Run(opts Options) (Report, error) {
 	if err != nil {
 		return Report{Replay: opts.Replay}, err
 	}
-	run := &run{world: w, begin: begin, report: Report{Replay: opts.Replay, Faults: make(map[Kind]int)}}
+	run := &run{world: w, begin: begin, lastFault: begin, report: Report{Replay: opts.Replay, Faults: make(map[Kind]int)}}
 	if err := w.start(); err != nil {
 		return run.report, err
 	}
@@ -103,7 +98,7 @@ func Run(opts Options) (Report, error) {
 		seed := r.Uint64()
 		group.Go(func() { s.send(ctx, w, i, rand.New(rand.NewPCG(opts.Replay.Seed, seed))) })
 	}
-	err = run.play(sensors, r)
+	err = run.play(r)
 	stop()
 	group.Wait()
 	if err == nil {
@@ -123,12 +118,12 @@ type run struct {
 	begin  time.Time
 	report Report
 
-	hourDials int // at the start of the hour
-	nextHour  time.Duration
+	lastFault time.Time // that began or ended
+	paces     paces
 }
 
 // play lets the plan happen.
-func (r *run) play(sensors []sensor, random *rand.Rand) error {
+func (r *run) play(random *rand.Rand) error {
 	plan := r.world.opts.Replay.Plan()
 	length := time.Duration(r.world.opts.Replay.Hours) * time.Hour
 	next, tick := 0, time.Duration(0)
@@ -153,6 +148,7 @@ func (r *run) play(sensors []sensor, random *rand.Rand) error {
 			if err := r.world.end(ending); err != nil {
 				return err
 			}
+			r.lastFault = time.Now()
 		case next < len(plan) && wake == plan[next].At:
 			f := plan[next]
 			if f.Kind == DiskFull && r.world.opts.Fill == nil {
@@ -160,12 +156,21 @@ func (r *run) play(sensors []sensor, random *rand.Rand) error {
 				continue
 			}
 			r.report.Faults[f.Kind]++
-			if f.Kind == Flood {
-				r.flood(sensors, random)
-			} else if err := r.world.begin(next, f); err != nil {
-				return err
+			switch f.Kind {
+			case Flood:
+				r.world.flood(random)
+			case Pictures:
+				r.world.pictures(random)
+			default:
+				if err := r.world.begin(next, f); err != nil {
+					return err
+				}
+			}
+			if f.Kind == DiskFull {
+				r.world.press(random)
 			}
 			next++
+			r.lastFault = time.Now()
 			r.check("I2")
 		case wake == tick:
 			r.check("I2")
@@ -177,28 +182,11 @@ func (r *run) play(sensors []sensor, random *rand.Rand) error {
 	}
 }
 
-func (r *run) flood(sensors []sensor, random *rand.Rand) {
-	i := random.IntN(len(sensors))
-	for range flood(random) {
-		r.world.accept(context.Background(), i, sensors[i].message())
-	}
-}
-
 // tick looks at what is bounded, and shows where things stand.
 func (r *run) tick(now time.Duration) error {
 	w := r.world
 	w.log.look(false)
-	if n := runtime.NumGoroutine(); n > mostGoroutines {
-		w.model.violate("I5", "%d goroutines", n)
-	}
-	if now >= r.nextHour {
-		dials := int(w.module.Stats().Connects)
-		if n := dials - r.hourDials; n > mostDials {
-			w.model.violate("I9", "%d connections in an hour", n)
-		}
-		r.hourDials, r.nextHour = dials, now+time.Hour
-		r.checkModes()
-	}
+	r.pace(now)
 	if w.opts.Tick == nil {
 		return nil
 	}
@@ -229,16 +217,20 @@ func (r *run) check(invariant string) {
 		}
 		waiting[m.Seq] = true
 	}
-	var dropped [4]uint64
+	s := standing{waiting: waiting, losses: d.Queue().Stats().Losses, flown: r.world.flown, boot: r.world.clock.boot,
+		full: r.world.small, purged: r.world.purged}
+	if r.world.stale {
+		s.maxAge = staleAfter
+	}
+	r.count(d.Queue().Stats().Commits)
 	r.report.Dropped = 0
-	for _, l := range d.Queue().Stats().Losses {
-		if l.Reason == queue.ReasonAge && !r.world.stale && l.Messages > 0 {
-			r.world.model.violate("I1", "%d readings were dropped for their age, and none is that old", l.Messages)
-		}
-		dropped[l.Lane] += l.Messages
+	for _, l := range s.losses {
 		r.report.Dropped += int(l.Messages)
 	}
-	r.world.model.checkReleased(waiting, dropped, invariant)
+	r.world.model.checkReleased(s, invariant)
+	if len(r.world.faults) == 0 && time.Since(r.lastFault) > Drain {
+		r.world.model.checkLate(waiting, r.lastFault)
+	}
 }
 
 // checkModes wants nothing on the disk to be open to others.
@@ -272,8 +264,7 @@ func (r *run) drain() error {
 	r.report.DrainTook = time.Since(begin)
 	time.Sleep(time.Minute) // what is on its way back arrives
 	r.check("I1")
-	if left := r.world.module.PINTries(); left < 2 {
-		r.world.model.violate("I6", "the SIM has %d tries of the PIN left", left)
-	}
+	r.world.checkPIN()
+	r.checkCommits()
 	return nil
 }

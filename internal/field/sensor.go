@@ -32,8 +32,6 @@ func drawSensors(r *rand.Rand, noisy bool) []sensor {
 	return list
 }
 
-func (s sensor) message() queue.Message { return queue.Message{QoS: s.qos, Lane: s.lane} }
-
 // send hands readings over until ctx ends, now and then some at once.
 func (s sensor) send(ctx context.Context, w *world, place int, r *rand.Rand) {
 	for {
@@ -45,7 +43,9 @@ func (s sensor) send(ctx context.Context, w *world, place int, r *rand.Rand) {
 			return
 		}
 		for range 1 + r.IntN(3) {
-			w.accept(ctx, place, s.message())
+			patient, stop := w.patience(ctx, r)
+			w.accept(patient, place, 1+r.IntN(8)/7, 0)
+			stop()
 		}
 	}
 }

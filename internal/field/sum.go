@@ -39,6 +39,8 @@ func (s *Sum) Add(r Report) {
 	t.Dropped += r.Dropped
 	t.Lives += r.Lives
 	t.Connects += r.Connects
+	t.Commits += r.Commits
+	t.DayDials, t.DayLines = max(t.DayDials, r.DayDials), max(t.DayLines, r.DayLines)
 	t.AirUp += r.AirUp
 	t.AirDown += r.AirDown
 	t.DrainTook = max(t.DrainTook, r.DrainTook)
@@ -76,6 +78,8 @@ func (s *Sum) String() string {
 	if t.Delivered > 0 {
 		fmt.Fprintf(&b, "%d bytes on the air per delivered reading; the longest drain took %s\n", (t.AirUp+t.AirDown)/uint64(t.Delivered), t.DrainTook.Round(time.Second))
 	}
+	fmt.Fprintf(&b, "at most %d connections and %d log lines a day; %.1f writes of the queue's file for each reading\n", t.DayDials, t.DayLines,
+		float64(t.Commits)/float64(max(1, t.Offered)))
 	fmt.Fprintf(&b, "violations: %d", len(t.Violations))
 	return b.String()
 }

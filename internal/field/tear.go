@@ -77,10 +77,7 @@ func (w *world) cutInAWrite() error {
 
 // lastBreath hands a reading to an agent that is cut off: it is being written when the power goes.
 func (w *world) lastBreath(d Device) {
-	sensor := w.random.IntN(len(w.sensors))
-	m := w.sensors[sensor].message()
-	n := w.offer(sensor, m)
-	m.Topic, m.Payload, m.Source = topicOf(sensor), payload(sensor, n), "field"
-	_, _ = d.Accept(context.Background(), m) // nobody hears the answer
+	_, list := w.offer(w.random.IntN(len(w.sensors)), 1, 0)
+	_, _ = d.Accept(context.Background(), list...) // nobody hears the answer
 	w.opts.Settle()
 }

@@ -22,21 +22,23 @@ type Device interface {
 	Accept(ctx context.Context, msgs ...queue.Message) (first uint64, err error)
 	Status() agent.Status
 	Queue() *queue.Queue
+	Reconnect()                    // connect anew, as an operator asks for
 	Run(ctx context.Context) error // blocks until ctx ends
 	Close() error                  // after Run
 }
 
 // Setup is what a device is made from.
 type Setup struct {
-	Dir      string                             // its data
-	Open     func() (io.ReadWriteCloser, error) // the serial port
-	PIN      string                             // of the SIM; "": none
-	CAFile   string                             // PEM: the broker speaks TLS under this authority; "": it doesn't
-	Encoding string                             // plain, envelope or batch
-	MaxBytes int64                              // of the queue; 0: the default
-	MaxAge   time.Duration                      // of a reading; 0: the default
-	Boot     [16]byte                           // of the machine
-	Since    time.Duration                      // the time since that boot
+	Dir        string                             // its data
+	Open       func() (io.ReadWriteCloser, error) // the serial port
+	PIN        string                             // of the SIM; "": none
+	CAFile     string                             // PEM: the broker speaks TLS under this authority; "": it doesn't
+	Encoding   string                             // plain, envelope or batch
+	MaxBytes   int64                              // of the queue; 0: the default
+	MaxAge     time.Duration                      // of a reading; 0: the default
+	CommitWait time.Duration                      // how long a write waits for others to share it
+	Boot       [16]byte                           // of the machine
+	Since      time.Duration                      // the time since that boot
 	// Time is the machine's wall clock, and how far it is to be believed.
 	Time    func(now time.Time) (time.Time, queue.Trust)
 	Restart func(ctx context.Context) error // the last rung of the ladder: takes the module's supply away for a moment
@@ -48,16 +50,21 @@ type Start func(Setup) (Device, error)
 
 // world is the device and everything around it.
 type world struct {
-	opts    Options
-	model   *model
-	module  *gsmsim.Module
-	cloud   *cloud
-	base    gsmsim.Config
-	sensors []sensor
-	pin     string
-	small   bool // the queue's bound is low enough to be reached
-	stale   bool // readings are dropped when they are some hours old
-	random  *rand.Rand
+	opts       Options
+	model      *model
+	module     *gsmsim.Module
+	cloud      *cloud
+	base       gsmsim.Config
+	sensors    []sensor
+	pin        string
+	small      bool            // the queue's bound is low enough to be reached
+	stale      bool            // readings are dropped when they are some hours old
+	purged     bool            // an operator has purged something
+	flown      map[uint64]bool // was under way at some time, by sequence; kept where small
+	commitWait time.Duration   // how long a write waits for others to share it
+	card       card            // in the module's holder
+	tries      [2]int          // of the PIN that the cards have left
+	random     *rand.Rand      // of what the faults are made of
 
 	// tearing is set while a power cut in a write is made: it is given the agent that is cut off and its folder, and returns what
 	// is to be done to the copy of that.
@@ -81,7 +88,7 @@ type world struct {
 
 func newWorld(opts Options, m *model, sensors []sensor) (*world, error) {
 	r := rand.New(rand.NewPCG(opts.Replay.Seed, 1<<40))
-	w := &world{opts: opts, model: m, sensors: sensors, faults: make(map[int]Fault), log: &watchedLog{model: m, next: opts.Log}}
+	w := &world{opts: opts, model: m, sensors: sensors, faults: make(map[int]Fault), flown: make(map[uint64]bool), tries: [2]int{3, 3}, log: &watchedLog{model: m, next: opts.Log}}
 	w.cloud = newCloud(r, func(topic string, p []byte, qos byte) {
 		m.arrived(topic, p, qos, w.cloud.forgotten())
 	})
@@ -102,7 +109,7 @@ func newWorld(opts Options, m *model, sensors []sensor) (*world, error) {
 			Jitter: time.Duration(r.IntN(300)) * time.Millisecond,
 		},
 	}
-	if r.IntN(4) == 0 {
+	if r.IntN(4) < 2 {
 		w.pin = "2468"
 		w.base.SIM.PIN = w.pin
 	}
@@ -110,6 +117,9 @@ func newWorld(opts Options, m *model, sensors []sensor) (*world, error) {
 	w.stale = r.IntN(4) == 0
 	w.random = rand.New(rand.NewPCG(opts.Replay.Seed, 1<<44))
 	w.clock = hostClock{model: m, begin: time.Now(), battery: r.IntN(2) == 0}
+	if r.IntN(4) == 0 {
+		w.commitWait = time.Duration(100+r.IntN(1000)) * time.Millisecond
+	}
 	w.powered(false)
 	w.cloud.reused = m.reused
 	w.module = gsmsim.New(w.base)
@@ -135,6 +145,7 @@ func (w *world) start() error {
 	if w.stale {
 		setup.MaxAge = staleAfter
 	}
+	setup.CommitWait = w.commitWait
 	d, err := w.opts.Start(setup)
 	if err != nil {
 		return fmt.Errorf("field: the agent doesn't start: %w", err)
@@ -284,37 +295,6 @@ func (w *world) running() Device {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.device
-}
-
-// accept hands a reading over as a sensor does, and notes the answer unless the box died before it could be heard.
-func (w *world) accept(ctx context.Context, sensor int, m queue.Message) {
-	w.mu.Lock()
-	d, life := w.device, w.life
-	w.mu.Unlock()
-	if d == nil {
-		return
-	}
-	n := w.offer(sensor, m)
-	m.Topic, m.Payload, m.Source = topicOf(sensor), payload(sensor, n), "field"
-	seq, err := d.Accept(ctx, m)
-	w.mu.Lock()
-	heard := w.device != nil && w.life == life
-	w.mu.Unlock()
-	switch {
-	case !heard:
-	case err == nil:
-		w.model.answer(sensor, n, accepted, seq)
-	default:
-		w.model.answer(sensor, n, refused, 0)
-	}
-}
-
-// offer notes that a reading is about to be handed over.
-func (w *world) offer(sensor int, m queue.Message) int {
-	w.mu.Lock()
-	boot := w.clock.boot
-	w.mu.Unlock()
-	return w.model.offer(sensor, m.QoS, int(m.Lane), boot)
 }
 
 // close ends everything.
