@@ -2,6 +2,7 @@ package field
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/fieldpost/fieldpost/queue"
@@ -17,6 +18,17 @@ type standing struct {
 	full   bool          // the queue's bound may be reached
 	maxAge time.Duration // after which readings are dropped; 0: none gets that old
 	purged bool          // an operator has purged something
+}
+
+// standing is how things stand, given what waits and what the queue has counted as lost.
+func (w *world) standing(waiting map[uint64]bool, losses []queue.Loss) standing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := standing{waiting: waiting, losses: losses, flown: maps.Clone(w.flown), boot: w.clock.boot, full: w.small, purged: w.purged}
+	if w.stale {
+		s.maxAge = staleAfter
+	}
+	return s
 }
 
 // missing is a reading that was accepted and is neither in the queue nor at the cloud.

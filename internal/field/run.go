@@ -217,11 +217,7 @@ func (r *run) check(invariant string) {
 		}
 		waiting[m.Seq] = true
 	}
-	s := standing{waiting: waiting, losses: d.Queue().Stats().Losses, flown: r.world.flown, boot: r.world.clock.boot,
-		full: r.world.small, purged: r.world.purged}
-	if r.world.stale {
-		s.maxAge = staleAfter
-	}
+	s := r.world.standing(waiting, d.Queue().Stats().Losses)
 	r.count(d.Queue().Stats().Commits)
 	r.report.Dropped = 0
 	for _, l := range s.losses {
