@@ -91,8 +91,13 @@ func judge(t *testing.T, replay field.Replay, log bool) field.Report {
 
 // inField plays a run in a bubble of virtual time.
 func inField(t *testing.T, replay field.Replay, log bool) (report field.Report) {
-	dir := fastDir(t)
-	fill := smallDisk(t, dir)
+	dir, err := field.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	fill, free := smallDisk(t, dir)
+	defer free()
 	synctest.Test(t, func(t *testing.T) {
 		opts := field.Options{Replay: replay, Start: startInField, Settle: synctest.Wait, Dir: dir, Fill: fill}
 		if log {
@@ -106,22 +111,13 @@ func inField(t *testing.T, replay field.Replay, log bool) (report field.Report) 
 	return report
 }
 
-// fastDir is a folder for a run.
-func fastDir(t *testing.T) string {
-	dir, err := field.TempDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// smallDisk puts a file system of its own under dir, which can be filled. Without the right to mount it returns nil.
-func smallDisk(t *testing.T, dir string) func(full bool) error {
+// smallDisk puts a file system of its own under dir, which can be filled, and is taken away by free. Without the right to mount it
+// fill is nil.
+func smallDisk(t *testing.T, dir string) (fill func(full bool) error, free func()) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size=48m"); err != nil {
-		return nil
+		return nil, func() {}
 	}
-	t.Cleanup(func() {
+	free = func() {
 		err := syscall.Unmount(dir, 0)
 		for try := 0; err == syscall.EBUSY && try < 100; try++ { // the kernel lets go of a mapped file a moment after it was closed
 			time.Sleep(20 * time.Millisecond)
@@ -130,7 +126,7 @@ func smallDisk(t *testing.T, dir string) func(full bool) error {
 		if err != nil {
 			t.Errorf("unmounting: %v", err)
 		}
-	})
+	}
 	filler := filepath.Join(dir, "filler")
 	return func(full bool) error {
 		if !full {
@@ -150,5 +146,5 @@ func smallDisk(t *testing.T, dir string) func(full bool) error {
 			err = nil
 		}
 		return f.Close()
-	}
+	}, free
 }

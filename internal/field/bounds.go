@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Bounds of invariants I5 and I9. The worst that was seen in many months of faults is below the half of each.
+// Bounds of invariants I5 and I9: several times the worst that some hundred days of faults came to.
 const (
 	mostDials      = 150 // in an hour: of the worst faults each ends a session
 	mostDayDials   = 100
