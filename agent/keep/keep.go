@@ -22,7 +22,7 @@ const damagedSuffix = ".damaged"
 // An error leaves v as it is too, and is no reason to stop: the agent learns anew what it has forgotten. One that wraps
 // [ErrDamaged] says also where the damaged file is now.
 func Load[T any](path string, v *T) error {
-	content, err := os.ReadFile(path)
+	content, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -49,13 +49,25 @@ func Save(path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("keep: %s: %w", path, err)
 	}
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
+	if old, err := read(path); err == nil && bytes.Equal(old, content) {
 		return nil
 	}
 	if err := replace(path, content); err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
 	return nil
+}
+
+// read is for files alone: opening a named pipe would wait for somebody to write into it.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file: remove it", path)
+	}
+	return os.ReadFile(path)
 }
 
 func encode(v any) ([]byte, error) {

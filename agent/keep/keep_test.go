@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,5 +146,24 @@ func wantFiles(t *testing.T, path string, want ...string) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// A named pipe in the place of a file is not waited for, and what is saved takes its place.
+func TestPipeInThePlaceOfAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "learned")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := learned{Operator: "as it was"}
+	if err := keep.Load(path, &got); err == nil || got.Operator != "as it was" || !strings.Contains(err.Error(), path) {
+		t.Errorf("got %v, %v, want an error that names the file", got, err)
+	}
+	want := learned{Interval: time.Minute}
+	if err := keep.Save(path, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := keep.Load(path, &got); err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 }

@@ -5,8 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // TestManualPages wants a page for every command, and groff to take each without a word.
@@ -73,5 +77,27 @@ func TestCompletion(t *testing.T) {
 	}
 	if _, stderr, code := call(t, "completion", "fsh"); code != exitUsage {
 		t.Errorf("got exit code %d, want %d: %s", code, exitUsage, stderr)
+	}
+}
+
+// Flags are seen by everybody on the machine (ps), so none takes a secret; the configuration names files for them.
+func TestNoFlagTakesASecret(t *testing.T) {
+	flags := 0
+	err := eachCommand(newRoot(), func(cmd *cobra.Command) error {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			flags++
+			for _, word := range []string{"password", "secret", "token", "pin", "key"} {
+				if slices.Contains(strings.Split(f.Name, "-"), word) {
+					t.Errorf("%s --%s takes a secret", cmd.CommandPath(), f.Name)
+				}
+			}
+		})
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if flags < 20 {
+		t.Errorf("only %d flags were looked at", flags)
 	}
 }

@@ -187,3 +187,14 @@ func TestStatusTellsWhatTheEncodingSaves(t *testing.T) {
 		t.Errorf("plain messages have no encoding to speak of:\n%s", got)
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"Wärme °C": "Wärme °C", "a\x1b[2Jb": "a [2Jb", "a\nb\u009bc": "a b c",
+		"site/\u202eevil": "site/ evil", "a\u200bb\u2066c": "a b c", // turns what follows round, and widths of none
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/fieldpost/fieldpost/agent"
 )
@@ -250,10 +251,10 @@ func outageFacts(st agent.Status, most int) (facts []fact) {
 	return facts
 }
 
-// printable keeps a terminal from being driven by what came from elsewhere.
+// printable keeps a terminal from being driven, and a line from being turned round, by what came from elsewhere.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
