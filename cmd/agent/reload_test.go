@@ -119,6 +119,7 @@ log: {level: %s, format: json}
 	if mayLogIn(t, local, "plc", "first") || !mayLogIn(t, local, "plc", "second") {
 		t.Error("the old users are still in force")
 	}
+	good(t, "reconnect", "--config", conf) // whose steps are told at this level only
 	agent.waitFor(`"level":"debug"`, 20*time.Second)
 
 	// A listener that the new file closes to the network keeps its token until it does.
